@@ -1,0 +1,111 @@
+"""How long the window stands still while the engine works: gaps between the ticks of a 5 ms timer in napari's loop.
+
+Run with ``python benchmarks/stalls.py [--json]``, under ``xvfb-run`` where there is no display. The target is a 99th
+percentile of 50 ms and never more than 100 ms, above an idle window measured in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import Qt, QTimer
+
+from hsimisr.io.open import open_frames
+from hsimisr.physics.scenes import town
+from hsimisr.physics.simulator import simulate
+from napari_hsimisr.demo import Demo, wait, wait_until
+from napari_hsimisr.layers import frame_layers
+from napari_hsimisr.view import world_at
+
+TICK_MS = 5
+IDLE_S = 3
+
+
+class StallMeter:
+    """Collects the gaps between ticks, in milliseconds."""
+
+    def __init__(self) -> None:
+        self._timer = QTimer(timerType=Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(TICK_MS)
+        self._timer.timeout.connect(self._tick)
+        self._last = 0.0
+        self._gaps: list[float] = []
+
+    def during(self, work: Callable[[], None]) -> dict[str, float]:
+        """Percentiles of the gaps while `work` lets the event loop run."""
+        self._gaps, self._last = [], time.perf_counter()
+        self._timer.start()
+        work()
+        self._timer.stop()
+        self._tick()
+        p50, p95, p99 = np.percentile(self._gaps, (50, 95, 99)).tolist()
+        return {"ticks": len(self._gaps), "p50": p50, "p95": p95, "p99": p99, "max": max(self._gaps)}
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self._gaps.append(1000 * (now - self._last))
+        self._last = now
+
+
+def measure(size: int) -> dict[str, dict[str, float]]:
+    """Gaps of an idle window, while it starts the engine, refines, and is used meanwhile."""
+    scene = town((2 * size + 24, 2 * size + 24), bands=60, seed=1)
+    frames = simulate(scene.cube, 2, frames=8, seed=0).frames
+    meter, table = StallMeter(), {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "frames.npz"
+        np.savez(path, cube=frames, wavelength_nm=scene.wavelengths)
+        demo = Demo(frame_layers(open_frames([path]).frames))
+        session = demo.refine.session
+
+        def refine() -> None:
+            demo.refine.run_whole()
+            wait_until(lambda: not session.busy)
+
+        def refine_and_use() -> None:
+            demo.refine.run_whole()
+            pixel = 4
+            while session.busy:
+                demo.viewer.dims.set_current_step(0, pixel % 60)
+                assert session.reference is not None
+                session.set_pin(world_at(session.reference, (pixel % size, pixel % size)))
+                pixel += 1
+                wait(0.1)
+
+        table["starting the engine"] = meter.during(lambda: wait(IDLE_S))
+        table["idle"] = meter.during(lambda: wait(IDLE_S))
+        table["first refinement"] = meter.during(refine)
+        table["refining again"] = meter.during(refine)
+        table["refining, bands and pixels changed meanwhile"] = meter.during(refine_and_use)
+        demo.viewer.close()
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=96, help="LR pixels along a side of the frames")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    options = parser.parse_args()
+    table: dict[str, Any] = measure(options.size)
+    if options.json:
+        print(json.dumps({"machine": platform.processor() or platform.machine(), "cores": os.cpu_count(), "ms": table}))
+        return
+    print(
+        f"{platform.platform()}, {os.cpu_count()} cores, frames of 8 x 60 x {options.size} x {options.size}; gaps in ms"
+    )
+    print(f"{'':46}" + "".join(f"{name:>9}" for name in ("ticks", "p50", "p95", "p99", "max")))
+    for name, row in table.items():
+        print(f"{name:46}{row['ticks']:9.0f}" + "".join(f"{row[key]:9.1f}" for key in ("p50", "p95", "p99", "max")))
+
+
+if __name__ == "__main__":
+    main()

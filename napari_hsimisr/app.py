@@ -1,0 +1,54 @@
+"""One session and one engine per viewer, shared by its docks and ended with the last of them."""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+from napari.components import ViewerModel
+from qtpy.QtCore import QCoreApplication
+from qtpy.QtWidgets import QWidget
+
+from hsimisr.pipeline.events import Event
+from napari_hsimisr.bridge import Mailbox
+from napari_hsimisr.engine import Engine
+from napari_hsimisr.session import Session
+
+
+def join_session(viewer: ViewerModel, dock: QWidget) -> Session:
+    """The viewer's session, which lasts while `dock` or another one lives; its engine starts to warm up at once."""
+    shared = _shared.get(viewer)
+    if shared is None:
+        shared = _shared[viewer] = _Shared(viewer)
+    shared.docks += 1
+    dock.destroyed.connect(shared.leave)
+    return shared.session
+
+
+class _Shared:
+    """A session wired to an engine by way of the GUI thread."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self.docks = 0
+        self._mailbox = Mailbox(self._deliver)
+        self._engine = Engine(self._mailbox.put)
+        self.session = Session(viewer, self._engine)
+        self._engine.start()
+        application = QCoreApplication.instance()
+        assert application is not None
+        self._quit = application.aboutToQuit
+        self._quit.connect(self._engine.close)
+
+    def leave(self) -> None:
+        """A dock is gone; with the last one everything ends."""
+        self.docks -= 1
+        if self.docks == 0:
+            self._quit.disconnect(self._engine.close)
+            self._engine.close()
+            self.session.close()
+            del _shared[self.session.viewer]
+
+    def _deliver(self, event: Event) -> None:
+        self.session.handle(event)
+
+
+_shared: WeakKeyDictionary[ViewerModel, _Shared] = WeakKeyDictionary()

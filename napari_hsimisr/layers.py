@@ -1,0 +1,100 @@
+"""Cubes as napari layers: how frames are shown, found again, and placed where registration found them.
+
+Every layer of ours carries its `Cube` in ``metadata["hsimisr"]``; what we computed is named by
+``metadata["hsimisr_product"]``, and the refined cube brings its error bars and provenance along for saving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Image
+from napari.utils.transforms import Affine
+
+from hsimisr.cube import Cube
+from hsimisr.physics.types import Registration
+
+CUBE, PRODUCT, STD, PROVENANCE = "hsimisr", "hsimisr_product", "hsimisr_std", "hsimisr_provenance"
+AXES = ("band", "y", "x")
+LayerData = tuple[Any, dict[str, Any], str]
+
+
+def frame_layers(cubes: Sequence[Cube]) -> list[LayerData]:
+    """Layer data of frames that lie on each other: the first is visible, the others would only cost drawing time."""
+    layers = [frame_layer(cube) for cube in cubes]
+    for _, attributes, _ in layers[1:]:
+        attributes["visible"] = False
+    return layers
+
+
+def frame_layer(cube: Cube) -> LayerData:
+    """Layer data of a frame. The band axis has no unit: wavelengths stay with the cube."""
+    limits = contrast_limits(cube.data[starting_band(cube)], cube.nodata)
+    kwargs = {"name": cube.name, "metadata": {CUBE: cube}, "axis_labels": AXES, "contrast_limits": limits}
+    return cube.data, kwargs, "image"
+
+
+def cube_of(layer: object) -> Cube | None:
+    """The cube that a layer shows, or None for other layers; plain ``(band, y, x)`` images count as cubes."""
+    if not isinstance(layer, Image) or layer.rgb or layer.ndim != 3 or layer.multiscale:
+        return None
+    cube = layer.metadata.get(CUBE)
+    if isinstance(cube, Cube):
+        return cube
+    data = layer.data if isinstance(layer.data, da.Array) else da.from_array(layer.data, name=False)
+    return Cube(data, name=layer.name)
+
+
+def is_frame(layer: object) -> bool:
+    """Whether a layer holds measured data: a cube that we did not compute."""
+    return isinstance(layer, Image) and PRODUCT not in layer.metadata and cube_of(layer) is not None
+
+
+def starting_band(cube: Cube) -> int:
+    """The band to show first: the usable one nearest to 650 nm (red), else the middle one."""
+    good = cube.good if len(cube.good) else np.arange(cube.bands)
+    if cube.wavelengths is None:
+        return int(good[len(good) // 2])
+    return int(good[np.argmin(np.abs(cube.wavelengths[good] - 650))])
+
+
+def contrast_limits(band: npt.ArrayLike, nodata: float | None = None) -> tuple[float, float]:
+    """Limits that show one band ``(y, x)`` well: all but its darkest and brightest percent, from a sample of pixels."""
+    lazy: Any = band
+    step = max(1, max(lazy.shape) // 512)
+    values = np.asarray(lazy[::step, ::step])
+    values = values[np.isfinite(values) & (values != nodata)] if nodata is not None else values[np.isfinite(values)]
+    if values.size == 0:
+        return 0.0, 1.0
+    low, high = np.percentile(values, (1, 99)).tolist()
+    return (low, high) if high > low else (low, low + 1.0)
+
+
+def align_frames(frames: Sequence[Image], registration: Registration) -> None:
+    """Show every frame where its content lies in the reference: its own placement, then ``M_k^-1``."""
+    reference = _placement(frames[registration.reference])
+    for layer, motion in zip(frames, registration.frames, strict=True):
+        inverse = np.eye(4)
+        inverse[1:3, 1:3], inverse[1:3, 3] = (m := np.linalg.inv(motion.matrix))[:2, :2], m[:2, 2]
+        _place(layer, reference @ inverse @ np.linalg.inv(_placement(layer)))
+
+
+def unalign_frames(frames: Sequence[Image]) -> None:
+    """Show the frames pixel on pixel, as they were measured."""
+    for layer in frames:
+        _place(layer, np.eye(4))
+
+
+def _place(layer: Image, affine: npt.NDArray[np.float64]) -> None:
+    if not np.allclose(layer.affine.affine_matrix, affine, rtol=0, atol=1e-12):  # setting it redraws the layer
+        layer.affine = affine
+
+
+def _placement(layer: Image) -> npt.NDArray[np.float64]:
+    """Data to world as a 4x4 matrix, without the layer's affine."""
+    placed = Affine(scale=layer.scale, translate=layer.translate, rotate=layer.rotate, shear=layer.shear)
+    return np.asarray(placed.affine_matrix, float)

@@ -1,0 +1,77 @@
+"""Picking a point on the canvas with a click that is no drag, and the mark that shows it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Generator
+from typing import Any
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image, Points
+
+from napari_hsimisr.layers import PRODUCT
+
+DRAG_PX = 4  # canvas pixels; less is a click
+PIN, PIN_COLOUR = "pin", "#ffd33d"
+
+
+class Picker:
+    """Calls `on_pick` with the world position ``(y, x)`` of every plain click on the canvas, until closed."""
+
+    def __init__(self, viewer: ViewerModel, on_pick: Callable[[tuple[float, float]], None]) -> None:
+        self._viewer = viewer
+        self._on_pick = on_pick
+        # a bound method differs at each access: keep the one that is registered
+        self._callback = self._pressed
+        viewer.mouse_drag_callbacks.append(self._callback)
+
+    def close(self) -> None:
+        """Leave the mouse alone."""
+        self._viewer.mouse_drag_callbacks.remove(self._callback)
+
+    def _pressed(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
+        if event.button != 1 or event.modifiers or not _mouse_is_free(viewer):
+            return
+        start, dragged = event.pos, False
+        yield
+        while event.type == "mouse_move":
+            dragged = dragged or math.dist(event.pos, start) > DRAG_PX
+            yield
+        if not dragged:
+            y, x = (event.position[axis] for axis in viewer.dims.displayed[-2:])
+            self._on_pick((float(y), float(x)))
+
+
+class Pin:
+    """A cross on the canvas that keeps its size on screen; the layer is made early, since that is slow, and added late."""
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        self._viewer = viewer
+        self._layer = Points(
+            np.zeros((1, 2)),
+            name="spectrum",
+            metadata={PRODUCT: PIN},
+            symbol="cross",
+            canvas_size_limits=(14, 22),
+            face_color=PIN_COLOUR,
+            border_color=PIN_COLOUR,
+        )
+
+    def show(self, world_yx: tuple[float, float], reference: Image) -> None:
+        """Mark a world position."""
+        layer, layers = self._layer, self._viewer.layers
+        layer.data = np.array([world_yx])
+        if layer in layers:
+            return
+        layer.size = 2 * float(reference.scale[-1])
+        layer.units, layer.axis_labels = reference.units[-2:], reference.axis_labels[-2:]
+        selected = layers.selection.active
+        layers.append(layer)
+        layers.selection.active = selected
+
+
+def _mouse_is_free(viewer: ViewerModel) -> bool:
+    """Whether no layer tool (painting, adding points, ...) waits for the click."""
+    active = viewer.layers.selection.active
+    return viewer.dims.ndisplay == 2 and (active is None or str(active.mode) == "pan_zoom")

@@ -1,0 +1,262 @@
+"""The state that the docks of one viewer share: frames, reference, current result, the pinned point. No widgets."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Protocol
+from weakref import WeakSet
+
+from napari.components import ViewerModel
+from napari.layers import Image
+from psygnal import Signal
+
+from hsimisr.cube import Cube, FrameStack
+from hsimisr.errors import HsimisrError, StackError
+from hsimisr.geometry import View
+from hsimisr.physics.types import Estimate, Registration
+from hsimisr.pipeline.config import PipelineConfig
+from hsimisr.pipeline.events import Cancelled, Event, Failed, Finished, Preview, Progress, Result
+from hsimisr.pipeline.job import Job
+from napari_hsimisr.layers import align_frames, cube_of, is_frame, starting_band, unalign_frames
+from napari_hsimisr.overlays import Overlays
+from napari_hsimisr.view import current_view
+
+
+class JobRunner(Protocol):
+    """What the session needs of an engine."""
+
+    def submit(self, job: Job) -> None: ...
+
+    def cancel(self, number: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Status:
+    """One line for the user; an error comes with a hint of what to do."""
+
+    text: str
+    hint: str = ""
+    error: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What was asked of the engine, as the layers stood at that moment."""
+
+    number: int
+    layers: tuple[Image, ...]
+    cubes: tuple[Cube, ...]
+    reference: int
+    config: PipelineConfig
+    view: View | None
+
+    @property
+    def reference_layer(self) -> Image:
+        return self.layers[self.reference]
+
+    def same_motion(self, other: Request) -> bool:
+        """Whether the motion found for one request holds for the other."""
+        mine, theirs = self.config, other.config
+        return (
+            self.layers == other.layers
+            and self.reference == other.reference
+            and (mine.psf, mine.subspace, mine.register_) == (theirs.psf, theirs.subspace, theirs.register_)
+        )
+
+
+class Session:
+    """Frames in, requests to the engine, results onto the canvas.
+
+    Attributes:
+        request: the request whose estimate is shown, or None.
+        estimate: what is shown, perhaps still a preview.
+        result: the finished result of `request`, or None.
+        registration: the motion of the frames of `request`, as far as it is known.
+        pin: the point whose spectra are shown, in world coordinates ``(y, x)``, or None.
+    """
+
+    frames_changed = Signal()
+    estimate_changed = Signal()
+    busy_changed = Signal(bool)
+    progressed = Signal(Progress)
+    status_changed = Signal(Status)
+    pin_changed = Signal()
+
+    def __init__(self, viewer: ViewerModel, engine: JobRunner) -> None:
+        self.viewer = viewer
+        self.request: Request | None = None
+        self.estimate: Estimate | None = None
+        self.result: Result | None = None
+        self.registration: Registration | None = None
+        self.pin: tuple[float, float] | None = None
+        self.overlays = Overlays(viewer)
+        self._engine = engine
+        self._numbers = itertools.count(1)
+        self._pending: Request | None = None
+        self._left_out: WeakSet[Image] = WeakSet()
+        self._reference: Image | None = None
+        self._aligned = True
+        self._known_frames: list[Image] = []
+        layers = viewer.layers.events
+        self._layer_events = (layers.inserted, layers.removed, layers.reordered)
+        for event in self._layer_events:
+            event.connect(self._look_for_frames)
+        self._look_for_frames()
+
+    def close(self) -> None:
+        """Stop listening to the viewer."""
+        for event in self._layer_events:
+            event.disconnect(self._look_for_frames)
+
+    @property
+    def frames(self) -> list[Image]:
+        """The layers that hold measured cubes, from the bottom of the layer list up."""
+        return list(self._known_frames)
+
+    @property
+    def included(self) -> list[Image]:
+        """The frames that take part."""
+        return [layer for layer in self._known_frames if layer not in self._left_out]
+
+    @property
+    def reference(self) -> Image | None:
+        """The frame whose pixel grid counts: the chosen one while it takes part, else the first."""
+        included = self.included
+        if self._reference in included:
+            return self._reference
+        return included[0] if included else None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request has not ended yet."""
+        return self._pending is not None
+
+    def include(self, layer: Image, included: bool) -> None:
+        """Let a frame take part, or leave it out."""
+        (self._left_out.discard if included else self._left_out.add)(layer)
+        self.frames_changed.emit()
+
+    def choose_reference(self, layer: Image) -> None:
+        """Make a frame the reference."""
+        self._reference = layer
+        self.frames_changed.emit()
+
+    def refine(self, config: PipelineConfig, *, whole: bool) -> None:
+        """Ask for the current view, or for the whole frame; what the data cannot give goes to the status line."""
+        try:
+            request = self._make_request(config, whole)
+        except HsimisrError as error:
+            self.status_changed.emit(Status(str(error), error=True))
+            return
+        self._pending = request
+        known = self.result is not None and self.request is not None and request.same_motion(self.request)
+        usable = known and self.result is not None and not self.result.scene.provisional
+        self.busy_changed.emit(True)
+        self.status_changed.emit(
+            Status("refining " + ("the whole frame" if whole else f"the view {request.view}") + " …")
+        )
+        self._engine.submit(
+            Job(
+                number=request.number,
+                frames=request.cubes,
+                config=config,
+                reference=request.reference,
+                view=request.view,
+                kind="cube" if whole else "view",
+                registration=self.registration if usable else None,
+            )
+        )
+
+    def cancel(self) -> None:
+        """Stop what runs; the picture reached so far stays."""
+        if self._pending is not None:
+            self._engine.cancel(self._pending.number)
+
+    def handle(self, event: Event) -> None:
+        """Take an event of the engine, on the GUI thread; those of older requests are dropped."""
+        request = self._pending
+        if request is None or event.job != request.number:
+            return
+        match event:
+            case Progress():
+                self.progressed.emit(event)
+            case Preview(estimate=estimate):
+                self._show(request, estimate)
+            case Finished(result=result):
+                self._finish(request, result)
+            case Cancelled(estimate=estimate):
+                if estimate is not None:
+                    self._show(request, estimate)
+                self._end(Status("cancelled" if estimate is None else "cancelled; the picture reached so far is shown"))
+            case Failed(error=error, hint=hint):
+                self._end(Status(error, hint, error=True))
+
+    def set_pin(self, world_yx: tuple[float, float]) -> None:
+        """Pin a point, in world coordinates."""
+        self.pin = world_yx
+        self.pin_changed.emit()
+
+    def show_aligned(self, aligned: bool) -> None:
+        """Show the frames at their registered places, or pixel on pixel."""
+        self._aligned = aligned
+        self._apply_alignment()
+
+    def _make_request(self, config: PipelineConfig, whole: bool) -> Request:
+        layers, reference = self.included, self.reference
+        if reference is None:
+            raise StackError("no frames to refine: open two or more cubes of one scene, then tick them in the list")
+        cubes = tuple(cube for layer in layers if (cube := cube_of(layer)) is not None)
+        index = layers.index(reference)
+        FrameStack(cubes, index)
+        view = None if whole else current_view(self.viewer, reference)
+        return Request(next(self._numbers), tuple(layers), cubes, index, config, view)
+
+    def _show(self, request: Request, estimate: Estimate) -> None:
+        if self.registration is not None and (self.request is None or not request.same_motion(self.request)):
+            self.registration = None
+        self.request, self.estimate, self.result = request, estimate, None
+        self.overlays.show(estimate, request.reference_layer, request.config.dump())
+        self.estimate_changed.emit()
+
+    def _finish(self, request: Request, result: Result) -> None:
+        self.request, self.estimate, self.result = request, result.estimate, result
+        self.registration = result.scene.registration
+        self._apply_alignment()
+        self.overlays.show(result.estimate, request.reference_layer, result.config.dump())
+        self.overlays.show_uncertainty(result.estimate, request.reference_layer)
+        self.estimate_changed.emit()
+        self.frames_changed.emit()
+        self._end(Status(_summary(request, result)))
+
+    def _end(self, status: Status) -> None:
+        self._pending = None
+        self.busy_changed.emit(False)
+        self.status_changed.emit(status)
+
+    def _apply_alignment(self) -> None:
+        if self.request is None or self.registration is None:
+            return
+        if self._aligned:
+            align_frames(self.request.layers, self.registration)
+        else:
+            unalign_frames(self.request.layers)
+
+    def _look_for_frames(self) -> None:
+        frames = [layer for layer in self.viewer.layers if is_frame(layer)]
+        if frames == self._known_frames:
+            return
+        if frames and not self._known_frames:
+            cube = cube_of(frames[0])
+            assert cube is not None
+            self.viewer.dims.set_point(0, starting_band(cube) * frames[0].scale[0])
+        self._known_frames = frames
+        self.frames_changed.emit()
+
+
+def _summary(request: Request, result: Result) -> str:
+    grid, frames = result.estimate.grid, len(result.scene.registration.included)
+    what = "whole frame" if request.view is None else f"view {request.view}"
+    text = f"{what} refined ×{grid.scale} from {frames} of {len(request.layers)} frames by {result.estimate.method}"
+    seconds = result.diagnostics.get("seconds")
+    return text + (f" in {seconds:.1f} s" if isinstance(seconds, float) else "")

@@ -1,0 +1,145 @@
+"""The Refine dock: frames, knobs, run on the view or the whole frame, progress and cancel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from hsimisr.pipeline.config import PipelineConfig
+from hsimisr.pipeline.events import Progress
+from napari_hsimisr.app import join_session
+from napari_hsimisr.session import Status
+from napari_hsimisr.widgets.form import ModelForm
+from napari_hsimisr.widgets.frames import FrameList
+from napari_hsimisr.widgets.psf import PsfEdit
+
+if TYPE_CHECKING:
+    import napari
+
+LIVE_DELAY_MS = 400
+ERROR_COLOUR = "#ff7b72"
+BASIC = ("scale",)
+METHODS = ("register_", "subspace", "invert", "uncertainty")
+
+
+class RefineWidget(QWidget):
+    """Draws the session's frames and the config's knobs, and asks the session to refine."""
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__()
+        self.session = join_session(napari_viewer, self)
+        self._viewer = napari_viewer
+        self.basic = ModelForm(PipelineConfig, only=BASIC)
+        self.psf = PsfEdit(PipelineConfig().psf)
+        self.basic.append(self.psf)
+        self.methods = ModelForm(PipelineConfig, only=METHODS)
+        self._draw()
+
+        self._settled = QTimer(self, singleShot=True, interval=LIVE_DELAY_MS)
+        self._settled.timeout.connect(self.run_view)
+        for form in (self.basic, self.methods):
+            form.changed.connect(self._run_soon)
+        camera = napari_viewer.scene.camera
+        camera.events.center.connect(self._run_soon)
+        camera.events.zoom.connect(self._run_soon)
+        self.live.toggled.connect(self._run_soon)
+        self.aligned.toggled.connect(self.session.show_aligned)
+        self.run_view_button.clicked.connect(self.run_view)
+        self.run_whole_button.clicked.connect(self.run_whole)
+        self.cancel_button.clicked.connect(self.session.cancel)
+        self.session.progressed.connect(self._show_progress)
+        self.session.status_changed.connect(self._show_status)
+        self.session.busy_changed.connect(self._show_busy)
+        self.destroyed.connect(lambda: camera.events.disconnect(self._run_soon))
+
+    def config(self) -> PipelineConfig:
+        """The knobs as they stand; raises pydantic's ValidationError."""
+        return PipelineConfig.model_validate({**self.basic.values, "psf": self.psf.text, **self.methods.values})
+
+    def run_view(self) -> None:
+        """Refine what is on the canvas."""
+        self._run(whole=False)
+
+    def run_whole(self) -> None:
+        """Refine the whole reference frame."""
+        self._run(whole=True)
+
+    def _run(self, *, whole: bool) -> None:
+        self._settled.stop()
+        try:
+            config = self.config()
+        except ValidationError as error:
+            first = error.errors()[0]
+            knob = " ".join(str(part) for part in first["loc"])
+            self._show_status(Status(f"{knob}: {first['msg']}", error=True))
+            return
+        self.session.refine(config, whole=whole)
+
+    def _run_soon(self) -> None:
+        if self.live.isChecked():
+            self._settled.start()
+
+    def _show_progress(self, event: Progress) -> None:
+        self.progress.setRange(0, event.total)
+        self.progress.setValue(event.step)
+        self.progress.setFormat(f"{event.stage}: {event.message or '%v of %m'}")
+
+    def _show_busy(self, busy: bool) -> None:
+        self.cancel_button.setEnabled(busy)
+        self.progress.setRange(0, 0 if busy else 1)
+        self.progress.setFormat("" if busy else " ")
+        self.progress.setValue(0)
+
+    def _show_status(self, status: Status) -> None:
+        self.status.setStyleSheet(f"color: {ERROR_COLOUR}" if status.error else "")
+        self.status.setText(status.text + (f"\n→ {status.hint}" if status.hint else ""))
+
+    def _draw(self) -> None:
+        self.live = QCheckBox("Follow the view and the knobs")
+        self.live.setToolTip("Refine again whenever the canvas or a setting has come to rest.")
+        self.aligned = QCheckBox("Show frames aligned", checked=True)
+        self.aligned.setToolTip("Place every frame where registration found it; untick to see them pixel on pixel.")
+        self.run_view_button = QPushButton("Refine view")
+        self.run_view_button.setToolTip("Refine the part of the reference frame that is on the canvas.")
+        self.run_whole_button = QPushButton("Refine everything")
+        self.cancel_button = QPushButton("Cancel", enabled=False)
+        self.progress = QProgressBar(maximum=1, textVisible=True, format=" ")
+        self.status = QLabel("Open the frames of one scene, then press “Refine view”.", wordWrap=True)
+        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+
+        buttons = QHBoxLayout()
+        for button in (self.run_view_button, self.run_whole_button, self.cancel_button):
+            buttons.addWidget(button)
+        knobs = QScrollArea(widgetResizable=True, frameShape=QScrollArea.Shape.NoFrame)
+        knobs.setWidget(self.methods.native)
+        knobs.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        layout = QVBoxLayout(self)
+        layout.addWidget(_group("Frames", FrameList(self.session), self.aligned), 3)
+        layout.addWidget(_group("Observation", self.basic.native))
+        layout.addWidget(_group("Methods", knobs), 4)
+        layout.addWidget(self.live)
+        layout.addLayout(buttons)
+        layout.addWidget(self.progress)
+        layout.addWidget(self.status)
+
+
+def _group(title: str, *widgets: QWidget) -> QGroupBox:
+    group = QGroupBox(title)
+    layout = QVBoxLayout(group)
+    layout.setContentsMargins(6, 4, 6, 4)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return group

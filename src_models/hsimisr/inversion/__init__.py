@@ -1,0 +1,1 @@
+"""What recovers an image: baselines and the LMMSE."""

@@ -1,0 +1,61 @@
+"""Knobs of the inversion, one type per method."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Method(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BicubicConfig(_Method):
+    """Bicubic interpolation of the reference frame alone."""
+
+    method: Literal["bicubic"] = "bicubic"
+
+
+class MeanConfig(_Method):
+    """Mean of the registered, interpolated frames."""
+
+    method: Literal["mean"] = "mean"
+
+
+class DrizzleConfig(_Method):
+    """Shift-and-add: every LR pixel dropped on the HR grid."""
+
+    method: Literal["drizzle"] = "drizzle"
+    drop: float = Field(0.6, gt=0, le=1, description="side of the drop, LR pixels")
+
+
+class BackProjectionConfig(_Method):
+    """Iterative back-projection from the mean of the frames."""
+
+    method: Literal["back_projection"] = "back_projection"
+    iterations: int = Field(20, ge=1, le=500)
+
+
+class TotalVariationConfig(_Method):
+    """MAP with a total-variation prior."""
+
+    method: Literal["tv"] = "tv"
+    strength: float = Field(1.0, gt=0, description="times the weight that the noise level suggests")
+    iterations: int = Field(60, ge=1, le=2000)
+
+
+class LmmseConfig(_Method):
+    """The best linear estimate under PSF, noise, motion and a power spectrum fitted to the scene."""
+
+    method: Literal["lmmse"] = "lmmse"
+    prior: Literal["fitted", "power_law"] = Field("fitted", description="spectrum of the estimate itself, or a power law")
+    iterations: int = Field(40, ge=1, le=500, description="largest number of conjugate-gradient steps")
+    tolerance: float = Field(1e-3, gt=0, lt=1, description="residual at which the solver stops, relative")
+    inflate: bool = Field(True, description="count the uncertainty of the registration as noise")
+
+
+InvertConfig = Annotated[
+    BicubicConfig | MeanConfig | DrizzleConfig | BackProjectionConfig | TotalVariationConfig | LmmseConfig,
+    Field(discriminator="method"),
+]

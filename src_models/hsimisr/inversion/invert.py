@@ -1,0 +1,107 @@
+"""From the frames of one window to eigen-images on the HR grid, by the method that the config names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hsimisr.geometry import Grid, View
+from hsimisr.inversion import baselines, lmmse
+from hsimisr.inversion.config import (
+    BackProjectionConfig,
+    BicubicConfig,
+    DrizzleConfig,
+    InvertConfig,
+    LmmseConfig,
+    MeanConfig,
+    TotalVariationConfig,
+)
+from hsimisr.inversion.iterative import back_project, total_variation
+from hsimisr.physics.canvas import Canvas
+from hsimisr.physics.observations import Observations, lay_out
+from hsimisr.physics.psf import Psf
+from hsimisr.physics.types import SceneModel
+
+Float32 = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+OnStep = Callable[[int], None]
+MARGIN = 4
+"""LR pixels around the view on the canvas: the reach of the PSF and of the frames' fractions of a pixel."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrameWindow:
+    """Eigen-images ``(r, h_k, w_k)`` of a part of every frame, masks, and the frame pixel where each part begins."""
+
+    frames: list[Float32]
+    masks: list[Mask]
+    starts: list[tuple[int, int]]
+
+
+def observe(window: FrameWindow, scene: SceneModel, view: View, device: torch.device) -> Observations:
+    """Lay the frames of a window out on the canvas of a view."""
+    canvas = Canvas.around(view, MARGIN, scene.scale)
+    offsets = [_eigen_offset(scene, k) for k in range(len(window.frames))]
+    return lay_out(
+        window.frames, window.masks, scene.registration, canvas, Psf.parse(scene.psf), device, window.starts, offsets
+    )
+
+
+def invert(
+    window: FrameWindow,
+    scene: SceneModel,
+    view: View,
+    config: InvertConfig,
+    device: torch.device,
+    on_step: OnStep | None = None,
+) -> tuple[Float32, Float32 | None]:
+    """Mean and variance ``(r, H, W)`` of the view's eigen-images; baselines have no variance.
+
+    Args:
+        on_step: called before each iteration; may raise to stop.
+    """
+    grid = Grid.of_view(view, scene.scale)
+    registration = scene.registration
+    match config:
+        case BicubicConfig():
+            k = registration.reference
+            return baselines.bicubic(window.frames[k], window.starts[k], grid), None
+        case MeanConfig():
+            return baselines.registered_mean(window.frames, window.masks, window.starts, registration, grid), None
+        case DrizzleConfig():
+            return (
+                baselines.drizzle(window.frames, window.masks, window.starts, registration, grid, config.drop),
+                None,
+            )
+    observations = observe(window, scene, view, device)
+    canvas = observations.canvas
+    if isinstance(config, LmmseConfig):
+        psf = Psf.parse(scene.psf)
+        if config.inflate:
+            observations = lmmse.inflated(observations, registration, scene.prior, psf)
+        spectrum, _, _ = lmmse.solve(observations, scene.prior, config.iterations, config.tolerance, None, on_step)
+        variance = lmmse.posterior_variance(observations, scene.prior, psf)
+        return lmmse.view_image(canvas, spectrum), variance
+    margin_grid = Grid(grid.scale, canvas.origin, canvas.hr_shape)
+    first = baselines.registered_mean(window.frames, window.masks, window.starts, registration, margin_grid)
+    start = canvas.to_spectrum(torch.from_numpy(first).to(device))
+    match config:
+        case BackProjectionConfig():
+            spectrum = back_project(observations, start, config.iterations, on_step)
+        case TotalVariationConfig():
+            spectrum = total_variation(observations, start, config.strength, config.iterations, on_step)
+    return lmmse.view_image(canvas, spectrum), None
+
+
+def _eigen_offset(scene: SceneModel, frame: int) -> npt.NDArray[np.float64]:
+    """A frame's offset as eigen-images see it ``(r,)``; the mean spectrum scales with the gain."""
+    motion = scene.registration.frames[frame]
+    subspace = scene.subspace
+    good = ~subspace.bad
+    offset = np.zeros(int(good.sum())) if motion.offset is None else motion.offset[good]
+    offset = offset + (motion.gain - 1.0) * subspace.mean[good]
+    return np.asarray((subspace.vectors[good] / subspace.sigma[good, None]).T @ offset, dtype=float)

@@ -1,0 +1,98 @@
+"""Conjugate gradients for the LMMSE on the canvas, any motion and any mask, preconditioned by the closed form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from hsimisr.inversion.closed_form import ClosedForm, prior_precision
+from hsimisr.physics.observations import Observations
+from hsimisr.physics.types import PowerSpectrum
+
+
+@dataclass(frozen=True, eq=False)
+class NormalEquations:
+    """``(A' W A + Q) x = A' W y`` of one set of observations under one prior.
+
+    Attributes:
+        precision: prior precision Q ``(r, s*s, h, w//2+1)``.
+        closed_form: the inverse where nothing is masked; the preconditioner.
+        right_side: what the solution is pulled to; ``A' W y`` for a zero prior mean.
+    """
+
+    observations: Observations
+    precision: torch.Tensor
+    closed_form: ClosedForm
+    right_side: torch.Tensor
+
+    @classmethod
+    def build(cls, observations: Observations, prior: PowerSpectrum) -> NormalEquations:
+        precision = prior_precision(prior, observations.canvas, observations.data.device)
+        o = observations
+        closed = ClosedForm.build(o.canvas, o.operator.phases, o.trust, precision)
+        return cls(o, precision, closed, o.operator.adjoint(o.precision * o.data))
+
+    def start(self) -> torch.Tensor:
+        """The closed-form solution of the filled frames: close to the solution except near what was not measured."""
+        o = self.observations.filled()
+        return self.closed_form.apply(o.operator.adjoint(o.precision * o.data))
+
+    def apply(self, spectrum: torch.Tensor) -> torch.Tensor:
+        o = self.observations
+        return o.operator.adjoint(o.precision * o.operator.forward(spectrum)) + self.precision * spectrum
+
+    def objective(self, spectrum: torch.Tensor) -> float:
+        """``sum W (y - A x)^2 + x' Q x``, which the solution minimises."""
+        o = self.observations
+        error = o.data - o.operator.forward(spectrum)
+        fit = float((o.precision * error**2).sum(dtype=torch.float64))
+        return fit + float(o.canvas.dot(spectrum, self.precision * spectrum).sum())
+
+
+def conjugate_gradients(
+    equations: NormalEquations,
+    iterations: int,
+    tolerance: float,
+    start: torch.Tensor | None = None,
+    on_step: Callable[[int], None] | None = None,
+) -> tuple[torch.Tensor, int]:
+    """Solve the normal equations, each eigen-image with its own step length.
+
+    Args:
+        iterations: most steps taken.
+        tolerance: stop when every eigen-image's preconditioned residual norm fell below this part of the
+            right side's.
+        start: spectrum to start from, or None for the closed form.
+        on_step: called before each step with its number; may raise to stop.
+
+    Returns:
+        The spectrum and the number of steps.
+    """
+    dot = equations.observations.canvas.dot
+    right = equations.right_side
+    target = dot(right, equations.closed_form.apply(right)) * tolerance**2
+    x = equations.start() if start is None else start
+    residual = right - equations.apply(x)
+    z = equations.closed_form.apply(residual)
+    direction = z
+    rz = dot(residual, z)
+    for step in range(iterations):
+        if bool((rz <= target).all()):
+            return x, step
+        if on_step is not None:
+            on_step(step)
+        product = equations.apply(direction)
+        alpha = _image_factor(rz / dot(direction, product).clamp_min(1e-300))
+        x = x + alpha * direction
+        residual = residual - alpha * product
+        z = equations.closed_form.apply(residual)
+        rz_next = dot(residual, z)
+        direction = z + _image_factor(rz_next / rz.clamp_min(1e-300)) * direction
+        rz = rz_next
+    return x, iterations
+
+
+def _image_factor(value: torch.Tensor) -> torch.Tensor:
+    return value.float()[:, None, None, None]

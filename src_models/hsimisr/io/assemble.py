@@ -1,0 +1,131 @@
+"""From what a reader found to a cube: band axis, nanometres, bad bands, and the checks every file goes through."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+
+from hsimisr.cube import Cube, CubeSource
+from hsimisr.errors import ReadError
+from hsimisr.io.axes import find_axes
+from hsimisr.io.empty_bands import empty_bands
+from hsimisr.io.record import from_record
+from hsimisr.io.stored import BandTable, Stored
+from hsimisr.io.wavelengths import to_nanometres
+
+
+def orient(stored: Stored) -> Stored:
+    """The same array with the axes ``(band, y, x)`` or ``(frame, band, y, x)``, and a note where they were guessed."""
+    array, axes, notes = stored.array, stored.axes, stored.notes
+    if axes is None and array.ndim == 2:
+        axes = "yx"
+    if axes is None:
+        shape = array.shape
+        frame_first = stored.habit.startswith("b")
+        if array.ndim == 4:
+            shape = shape[1:] if frame_first else shape[:-1]
+        axes, note = find_axes(shape, stored.bands.length, stored.habit)
+        notes = (*notes, note)
+        if array.ndim == 4:
+            axes = f"k{axes}" if frame_first else f"{axes}k"
+    if "b" not in axes:
+        array, axes = array[..., None], f"{axes}b"
+    wanted = "kbyx" if "k" in axes else "byx"
+    return replace(stored, array=array.transpose([axes.index(a) for a in wanted]), axes=wanted, notes=notes)
+
+
+def frame_count(oriented: Stored, bands_as_frames: bool) -> int:
+    """How many frames an oriented array holds."""
+    if oriented.array.ndim == 4 or bands_as_frames:
+        return int(oriented.array.shape[0])
+    return 1
+
+
+def to_cube(oriented: Stored, source: CubeSource) -> Cube:
+    """The cube that `source` names in an oriented array.
+
+    Raises:
+        ReadError: the frame is not there or none was named, the file holds no data, or its record is damaged.
+    """
+    path = Path(source.path)
+    data = _pick(oriented, source)
+    name = path.name.removesuffix(path.suffix)
+    name = name if source.variable is None else f"{name}:{source.variable}"
+    name = name if source.index is None else f"{name}#{source.index}"
+    fields: dict[str, Any] = {
+        "nodata": oriented.nodata,
+        "scale_factor": oriented.scale_factor,
+        "crs": oriented.crs,
+        "transform": oriented.transform,
+        "extra": dict(oriented.extra),
+    }
+    notes = oriented.notes
+    bad = np.zeros(data.shape[0], bool)
+    if source.bands_as_frames:
+        notes = (*notes, f"its {oriented.array.shape[0]} images are taken as frames of one band each")
+    elif oriented.record is not None:
+        fields = from_record(oriented.record, data.shape[0], path)
+        bad = fields.pop("bad")
+        _check_lengths(fields, data.shape[0], path)
+    else:
+        band_fields, bad, band_notes = _describe_bands(oriented.bands, data.shape[0])
+        fields |= band_fields
+        notes = (*notes, *band_notes)
+    empty = empty_bands(data, fields["nodata"])
+    if empty.all():
+        raise ReadError(f"{path}: holds no data: every value of {name} is zero, NaN or nodata; take another file")
+    if (empty & ~bad).any():
+        notes = (*notes, f"{int((empty & ~bad).sum())} bands hold no data and are marked bad")
+    return Cube(data, bad=bad | empty, name=name, source=source, notes=notes, **fields)
+
+
+def _pick(oriented: Stored, source: CubeSource) -> da.Array:
+    array, index = oriented.array, source.index
+    count = frame_count(oriented, source.bands_as_frames)
+    if source.bands_as_frames and array.ndim == 4:
+        raise ReadError(f"{source.path}: has frames of its own (shape {array.shape}); open it without bands as frames")
+    if index is None and count > 1:
+        raise ReadError(f"{source.path}: holds {count} frames; open them as a stack, or one of them as {source}#0")
+    index = index or 0
+    if not 0 <= index < count:
+        raise ReadError(f"{source.path}: has no frame {index}; it holds {count}, counted from 0")
+    image: da.Array = array
+    if source.bands_as_frames:
+        image = array[index : index + 1]
+    elif array.ndim == 4:
+        image = array[index]
+    return image
+
+
+def _describe_bands(table: BandTable, bands: int) -> tuple[dict[str, Any], Any, tuple[str, ...]]:
+    """Wavelengths and widths in nanometres, bad bands, and notes on entries that do not fit."""
+    notes: list[str] = []
+    centres, fwhm, bad = table.centres, table.fwhm, table.bad
+    for what, values in (("wavelengths", centres), ("widths", fwhm), ("bad-band flags", bad)):
+        if values is not None and values.size != bands:
+            notes.append(f"{values.size} {what} for {bands} bands do not fit and are left out")
+    centres = centres if centres is not None and centres.size == bands else None
+    fwhm = fwhm if fwhm is not None and fwhm.size == bands else None
+    flags = np.asarray(bad, bool) if bad is not None and bad.size == bands else np.zeros(bands, bool)
+    if centres is not None:
+        unplaced = ~(np.isfinite(centres) & (centres > 0))
+        if unplaced.all():
+            notes.append("the wavelengths are all zero or missing and are left out")
+            return {}, flags, tuple(notes)
+        if unplaced.any():
+            notes.append(f"{int(unplaced.sum())} bands have no wavelength and are marked bad")
+            centres, flags = np.where(unplaced, np.nan, centres), flags | unplaced
+        centres, fwhm, unit_notes = to_nanometres(centres, table.unit, fwhm)
+        notes.extend(unit_notes)
+    return {"wavelengths": centres, "fwhm": fwhm}, flags, tuple(notes)
+
+
+def _check_lengths(fields: dict[str, Any], bands: int, path: Path) -> None:
+    for key in ("wavelengths", "fwhm"):
+        values = fields[key]
+        if values is not None and len(values) != bands:
+            raise ReadError(f"{path}: its record lists {len(values)} {key} for {bands} bands; write the file anew")

@@ -1,0 +1,94 @@
+"""NetCDF-4 with CF conventions, written chunk by chunk through HDF5."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from hsimisr.cube import Cube
+from hsimisr.errors import WriteError
+from hsimisr.io.choose import STD
+from hsimisr.io.crs import to_wkt
+from hsimisr.io.read_hdf5 import RECORD
+from hsimisr.io.stored import Transform
+
+MAPPING = "spatial_ref"
+
+
+def write(path: Path, cube: Cube, std: Cube | None, record: str) -> None:
+    """Write the variables `cube` and `std` with their coordinates."""
+    if cube.data.dtype.kind not in "uif" or cube.data.dtype == np.float16:
+        raise WriteError(f"{path.name}: NetCDF has no type {cube.data.dtype}; convert the cube to float32")
+    with h5py.File(path, "w", track_order=True) as file:
+        file.attrs["Conventions"] = "CF-1.8"
+        _dimensions(file, cube)
+        _variable(file, "cube", cube)
+        if std is not None:
+            _variable(file, STD, std)
+        file.create_dataset(RECORD, data=record, dtype=h5py.string_dtype())
+
+
+def _dimensions(file: h5py.File, cube: Cube) -> None:
+    height, width = cube.shape_yx
+    _dimension(file, "band", np.arange(cube.bands), long_name="band number")
+    x0, dx, rx, y0, ry, dy = cube.transform or (-0.5, 1.0, 0.0, -0.5, 0.0, 1.0)
+    if rx or ry:  # coordinates along the axes cannot express a rotated grid; the grid mapping does
+        x0, dx, y0, dy = -0.5, 1.0, -0.5, 1.0
+    _dimension(file, "y", y0 + dy * (np.arange(height) + 0.5), long_name="pixel centre")
+    _dimension(file, "x", x0 + dx * (np.arange(width) + 0.5), long_name="pixel centre")
+    if cube.transform is not None:
+        _mapping(file, cube.transform, cube.crs)
+    if cube.wavelengths is not None:
+        _along_band(file, "wavelength", cube.wavelengths, units="nm", standard_name="radiation_wavelength")
+    if cube.fwhm is not None:
+        _along_band(file, "fwhm", cube.fwhm, units="nm", long_name="band width at half maximum")
+    _along_band(file, "bad_bands", cube.bad.astype(np.int8), long_name="1 where a band holds no usable data")
+
+
+def _mapping(file: h5py.File, transform: Transform, crs: str | None) -> None:
+    mapping = file.create_dataset(MAPPING, data=np.int32(0))
+    mapping.attrs["GeoTransform"] = " ".join(repr(float(value)) for value in transform)
+    wkt = None if crs is None else to_wkt(crs)
+    if wkt is not None:
+        mapping.attrs["crs_wkt"] = wkt
+    if crs is not None and crs != wkt:
+        mapping.attrs["epsg_code"] = crs
+
+
+def _variable(file: h5py.File, name: str, cube: Cube) -> None:
+    dtype = cube.data.dtype.newbyteorder("=")
+    chunks = tuple(min(size, 64) for size in cube.data.shape)
+    fill = None
+    if cube.nodata is not None and (dtype.kind == "f" or cube.nodata == np.asarray(cube.nodata).astype(dtype)):
+        fill = dtype.type(cube.nodata)
+    variable = file.create_dataset(
+        name, cube.data.shape, dtype, chunks=chunks, fillvalue=fill, compression="gzip", shuffle=True
+    )
+    for axis, dimension in enumerate(("band", "y", "x")):
+        variable.dims[axis].attach_scale(file[dimension])
+    if fill is not None:
+        variable.attrs["_FillValue"] = np.array([fill])
+    if cube.scale_factor != 1:
+        variable.attrs["scale_factor"] = cube.scale_factor
+    if MAPPING in file:
+        variable.attrs["grid_mapping"] = MAPPING
+    if cube.wavelengths is not None:
+        variable.attrs["coordinates"] = "wavelength"
+    da.store(cube.data, variable, lock=True)
+
+
+def _dimension(file: h5py.File, name: str, values: npt.NDArray[Any], **attributes: str) -> None:
+    scale = file.create_dataset(name, data=values)
+    scale.make_scale(name)
+    scale.attrs.update(attributes)
+
+
+def _along_band(file: h5py.File, name: str, values: npt.NDArray[Any], **attributes: str) -> None:
+    dataset = file.create_dataset(name, data=values)
+    dataset.dims[0].attach_scale(file["band"])
+    dataset.attrs.update(attributes)

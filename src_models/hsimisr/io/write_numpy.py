@@ -1,0 +1,24 @@
+"""NumPy archives: `cube` and `std` with the axes (band, y, x), and the metadata as arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hsimisr.cube import Cube
+from hsimisr.io.choose import STD
+from hsimisr.io.read_numpy import RECORD
+
+
+def write(path: Path, cube: Cube, std: Cube | None, record: str) -> None:
+    """Write the archive; the cube has to fit into memory."""
+    arrays: dict[str, Any] = {"cube": cube.data.compute(), RECORD: np.array(record), "bad_bands": cube.bad}
+    if std is not None:
+        arrays[STD] = std.data.compute()
+    if cube.wavelengths is not None:
+        arrays["wavelength_nm"] = cube.wavelengths
+    if cube.fwhm is not None:
+        arrays["fwhm_nm"] = cube.fwhm
+    np.savez_compressed(path, **arrays)

@@ -1,0 +1,36 @@
+"""Zarr groups: arrays `cube` and `std` (band, y, x), written chunk by chunk, and the metadata as arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dask.array as da
+import numpy as np
+import zarr
+
+from hsimisr.cube import Cube
+from hsimisr.io.choose import STD
+from hsimisr.io.read_zarr import RECORD
+
+CHUNK = 64
+
+
+def write(path: Path, cube: Cube, std: Cube | None, record: str) -> None:
+    """Write the group."""
+    group = zarr.create_group(path, attributes={RECORD: record})
+    for name, image in (("cube", cube), (STD, std)):
+        if image is None:
+            continue
+        array = group.create_array(
+            name,
+            shape=image.data.shape,
+            dtype=image.data.dtype.newbyteorder("="),
+            chunks=tuple(min(size, CHUNK) for size in image.data.shape),
+            dimension_names=("band", "y", "x"),
+        )
+        whole_chunks = image.data.rechunk(tuple(-(-size // CHUNK) * CHUNK for size in image.data.chunksize))
+        da.store(whole_chunks, array, lock=False)  # type: ignore[arg-type]  # a Zarr array takes slices
+    vectors = {"wavelength_nm": cube.wavelengths, "fwhm_nm": cube.fwhm, "bad_bands": cube.bad.astype(np.uint8)}
+    for name, values in vectors.items():
+        if values is not None:
+            group.create_array(name, data=values, dimension_names=("band",))

@@ -1,0 +1,25 @@
+"""Solves of batches of small Hermitian systems, in the one way that is safe.
+
+Batched LU (`torch.linalg.solve`, `inv`, `lu_factor`) hangs or returns wrong numbers on CPUs with torch 2.13 for
+n >= 150 (pytorch issues 142815 and 141358), so every solve goes through Cholesky, here.
+"""
+
+from __future__ import annotations
+
+import torch
+
+
+def hermitian_inverse(matrix: torch.Tensor) -> torch.Tensor:
+    """Inverse of Hermitian positive definite matrices ``(..., n, n)``."""
+    return torch.cholesky_inverse(torch.linalg.cholesky(matrix))
+
+
+def inverse_and_log_determinant(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inverse ``(..., n, n)`` and log determinant ``(...)`` of Hermitian positive definite matrices."""
+    factor = torch.linalg.cholesky(matrix)
+    return torch.cholesky_inverse(factor), 2 * factor.diagonal(dim1=-2, dim2=-1).real.log().sum(-1)
+
+
+def hermitian_solve(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Solve ``matrix @ x = right`` for Hermitian positive definite ``(..., n, n)`` and ``(..., n, m)``."""
+    return torch.cholesky_solve(right, torch.linalg.cholesky(matrix))

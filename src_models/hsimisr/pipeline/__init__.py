@@ -1,0 +1,1 @@
+"""Jobs: the stages in order, with events, cancellation, memory limits and tiles."""

@@ -1,0 +1,89 @@
+"""The knobs of a run. Choosing a method is choosing a config type; the schema draws the form and checks the YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from hsimisr.errors import ConfigError
+from hsimisr.inversion.config import InvertConfig, LmmseConfig
+from hsimisr.physics.config import SubspaceConfig, check_psf
+from hsimisr.registration.config import JointConfig, RegisterConfig
+
+
+class NoStage(BaseModel):
+    """A stage that is switched off."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    method: Literal["none"] = "none"
+
+
+class PosteriorConfig(BaseModel):
+    """Error bars from the posterior variance of the linear inversion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    method: Literal["posterior"] = "posterior"
+
+
+UncertaintyConfig = Annotated[PosteriorConfig | NoStage, Field(discriminator="method")]
+
+
+class PipelineConfig(BaseModel):
+    """Every knob of a run; goes into each result and file as provenance."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    version: Literal[1] = 1
+    scale: int = Field(2, ge=1, le=8, description="HR pixels per LR pixel, along one axis")
+    psf: str = Field("mtf:0.29", description="box, mtf:<MTF at Nyquist>, gauss:<FWHM in LR pixels> or bicubic")
+    subspace: SubspaceConfig = SubspaceConfig()
+    register_: RegisterConfig = Field(JointConfig(), alias="register")
+    invert: InvertConfig = LmmseConfig()
+    refine: NoStage = NoStage()
+    adapt: NoStage = NoStage()
+    diffuse: NoStage = NoStage()
+    uncertainty: UncertaintyConfig = PosteriorConfig()
+
+    _check_psf = field_validator("psf")(check_psf)
+
+    @classmethod
+    def build(cls, file: Path | None = None, options: dict[str, Any] | None = None, sets: list[str] | None = None) -> PipelineConfig:
+        """Merge defaults < file < options < ``key=value`` sets; raises ConfigError that names the knob."""
+        values: dict[str, Any] = {}
+        if file is not None:
+            try:
+                loaded = yaml.safe_load(file.read_text())
+            except (OSError, yaml.YAMLError) as error:
+                raise ConfigError(f"cannot read the settings file {file}: {error}") from error
+            if loaded is not None and not isinstance(loaded, dict):
+                raise ConfigError(f"{file} does not hold settings (a mapping of names to values)")
+            values = loaded or {}
+        values.update({key: value for key, value in (options or {}).items() if value is not None})
+        for pair in sets or []:
+            key, sign, text = pair.partition("=")
+            if not sign:
+                raise ConfigError(f"--set {pair!r} is not of the form key=value, for example invert.method=tv")
+            _assign(values, key.strip(), yaml.safe_load(text))
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            knob = ".".join(str(part) for part in first["loc"])
+            raise ConfigError(f"setting {knob or 'file'}: {first['msg']} (got {first['input']!r})") from error
+
+    def dump(self) -> dict[str, Any]:
+        """Plain values, as written to YAML and provenance."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def _assign(values: dict[str, Any], key: str, value: Any) -> None:
+    node = values
+    *parents, last = key.split(".")
+    for name in parents:
+        child = node.setdefault(name, {})
+        if not isinstance(child, dict):
+            raise ConfigError(f"--set {key}: {name} is not a group of settings")
+        node = child
+    node[last] = value

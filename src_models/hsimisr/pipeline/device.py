@@ -1,0 +1,37 @@
+"""Which device a job runs on, how much memory it has, and how many threads a process may use."""
+
+from __future__ import annotations
+
+import os
+
+import psutil
+import torch
+
+from hsimisr.errors import ConfigError
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` takes a GPU where there is one; raises ConfigError for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"device {name!r} is unknown; give auto, cpu, cuda or cuda:<number>") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device {name!r} asked for, but torch finds no GPU; use --device cpu or auto")
+    return device
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that a job may expect to get."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
+
+
+def use_available_threads() -> int:
+    """Set torch's threads to the cores this process may run on, and return their number."""
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(threads)
+    return threads

@@ -1,0 +1,67 @@
+"""Frames in memory, as far as a window of the reference needs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hsimisr.cube import Cube, FrameStack
+from hsimisr.errors import StackError
+from hsimisr.geometry import View, apply_motion
+from hsimisr.physics.types import Registration, Subspace
+
+Float32 = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """A part of every frame: good bands ``(B_good, h_k, w_k)`` in data units, masks, and where each part begins."""
+
+    cubes: list[Float32]
+    masks: list[Mask]
+    starts: list[tuple[int, int]]
+    bad: npt.NDArray[np.bool_]
+
+    def project(self, subspace: Subspace) -> list[Float32]:
+        """Eigen-images ``(r, h_k, w_k)``; 0 where masked."""
+        return [subspace.project_good(c) * m for c, m in zip(self.cubes, self.masks, strict=True)]
+
+
+def read_window(stack: FrameStack, bad: npt.NDArray[np.bool_], view: View, halo: int, motion: Registration | None) -> Window:
+    """Load the part of each frame that shows `view` of the reference and `halo` LR pixels around it.
+
+    Args:
+        bad: bands to leave out.
+        motion: where the view lies in each frame; None reads the same window of every frame.
+    """
+    cubes, masks, starts = [], [], []
+    for k, frame in enumerate(stack.frames):
+        part = _part(frame, view, halo, motion, k)
+        if part is None:
+            cubes.append(np.zeros((int((~bad).sum()), 1, 1), np.float32))
+            masks.append(np.zeros((1, 1), bool))
+            starts.append((0, 0))
+            continue
+        data = frame.read(part)[~bad]
+        mask = np.isfinite(data).all(0)
+        cubes.append(np.where(mask, data, 0).astype(np.float32, copy=False))
+        masks.append(mask)
+        starts.append(part.origin)
+    if not masks[stack.reference].any():
+        raise StackError(f"{stack.reference_frame.name} holds no valid pixel in {view}; choose another view or reference")
+    return Window(cubes, masks, starts, bad)
+
+
+def _part(frame: Cube, view: View, halo: int, motion: Registration | None, k: int) -> View | None:
+    """The window of a frame that shows the view with its halo, or None where the frame does not reach it."""
+    corners = np.array([[y, x] for y in (view.y0, view.y1 - 1) for x in (view.x0, view.x1 - 1)], float)
+    if motion is not None:
+        corners = apply_motion(motion.frames[k].matrix, corners)
+    low = np.maximum(np.floor(corners.min(0)).astype(int) - halo, 0)
+    high = np.minimum(np.ceil(corners.max(0)).astype(int) + 1 + halo, frame.shape_yx)
+    if (high <= low).any():
+        return None
+    return View(int(low[0]), int(high[0]), int(low[1]), int(high[1]))

@@ -1,0 +1,35 @@
+"""What a job needs is estimated before it allocates: the kernel's out-of-memory kill cannot be caught."""
+
+from __future__ import annotations
+
+from hsimisr.errors import MemoryLimitError
+from hsimisr.geometry import View
+from hsimisr.inversion.invert import MARGIN
+from hsimisr.pipeline.tiles import SMALLEST
+
+SHARE = 0.6
+"""Part of the free memory that a job may plan with."""
+LARGEST = 256
+
+
+def tile_bytes(side: int, frames: int, bands: int, rank: int, scale: int) -> int:
+    """Upper estimate of the memory of one tile of `side` LR pixels, bytes."""
+    pixels = (side + 2 * MARGIN + 4) ** 2
+    data = frames * (4 * bands * 2 + 4 * rank * 8)
+    spectra = rank * scale**2 * 8 * 10
+    blocks = rank * scale**4 * 4 * 3
+    return int(pixels * (data + spectra + blocks))
+
+
+def tile_side(view: View, frames: int, bands: int, rank: int, scale: int, free: int) -> int:
+    """Largest tile that fits into `free` bytes; raises MemoryLimitError when even the smallest does not."""
+    side = min(max(view.shape), LARGEST)
+    while side > SMALLEST and tile_bytes(side, frames, bands, rank, scale) > SHARE * free:
+        side = max(SMALLEST, side * 3 // 4)
+    need = tile_bytes(side, frames, bands, rank, scale)
+    if need > SHARE * free:
+        raise MemoryLimitError(
+            f"the smallest tile of {frames} frames x {bands} bands at scale {scale} needs about {need / 2**30:.2f} GiB, "
+            f"{free / 2**30:.2f} GiB are free; close other programs, use fewer frames or lower subspace.rank"
+        )
+    return side

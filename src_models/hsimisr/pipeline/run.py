@@ -1,0 +1,136 @@
+"""Carry out a job: open the frames, estimate the scene, reconstruct the view, and tell every step as events."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+import torch
+
+from hsimisr import errors
+from hsimisr.cube import Cube, CubeSource, FrameStack
+from hsimisr.geometry import View
+from hsimisr.inversion.config import BicubicConfig
+from hsimisr.io.open import open_cube
+from hsimisr.physics.types import Estimate, Registration, SceneModel
+from hsimisr.pipeline.config import NoStage, PipelineConfig
+from hsimisr.pipeline.context import Cancel, Context
+from hsimisr.pipeline.device import choose_device
+from hsimisr.pipeline.events import Cancelled, Event, Failed, Finished, Preview, Result, Sink
+from hsimisr.pipeline.job import Job
+from hsimisr.pipeline.reconstruct import reconstruct
+from hsimisr.pipeline.scene import estimate_scene
+from hsimisr.pipeline.scene_cache import SceneCache
+
+
+def run(job: Job, sink: Sink, cancel: Cancel, cache: SceneCache | None = None) -> None:
+    """Carry out a job in this process; exactly one terminal event is the last thing that `sink` is told."""
+    reached: list[Estimate] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Preview):
+            reached[:] = [event.estimate]
+        sink(event)
+
+    try:
+        context = Context(job.number, choose_device(job.device), job.seed, watch, cancel)
+        stack = open_stack(job.frames, job.reference)
+        result = refine(stack, job.config, view=job.view, registration=job.registration, context=context, cache=cache)
+    except errors.Cancelled:
+        sink(Cancelled(job.number, reached[0] if reached else None))
+    except errors.HsimisrError as error:
+        sink(Failed(job.number, str(error)))
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        sink(Failed(job.number, f"out of memory: {error}", "choose a smaller view, fewer frames or a lower rank"))
+    else:
+        sink(Finished(job.number, result))
+
+
+def open_stack(frames: Sequence[Cube | CubeSource], reference: int = 0) -> FrameStack:
+    """Frames of a job as a stack; sources are opened."""
+    cubes = tuple(open_cube(frame) if isinstance(frame, CubeSource) else frame for frame in frames)
+    return FrameStack(cubes, reference)
+
+
+def quiet_context(device: str = "auto", seed: int = 0) -> Context:
+    """A context for scripts: nobody listens, nobody cancels."""
+    return Context(0, choose_device(device), seed, lambda event: None, threading.Event())
+
+
+def refine(
+    stack: FrameStack,
+    config: PipelineConfig | None = None,
+    *,
+    view: View | None = None,
+    registration: Registration | None = None,
+    context: Context | None = None,
+    cache: SceneCache | None = None,
+) -> Result:
+    """Super-resolve a stack of frames, or one view of it.
+
+    Args:
+        stack: the frames.
+        config: every knob; defaults where None.
+        view: part of the reference frame, or None for all of it.
+        registration: motion to use as it is, or None to estimate it.
+        context: device, seed, listener and cancel flag; a quiet one where None.
+        cache: scene models of earlier runs.
+
+    Returns:
+        The estimate with error bars, the bicubic baseline, the scene model and diagnostics.
+
+    Raises:
+        HsimisrError: bad data or knobs, or `Cancelled`.
+    """
+    config = config or PipelineConfig()
+    context = context or quiet_context()
+    clock = _Clock()
+    whole = View.whole(stack.reference_frame.shape_yx)
+    target = whole if view is None else view.clipped(stack.reference_frame.shape_yx)
+
+    def first_picture(scene: SceneModel) -> None:
+        clock.lap("scene_s")
+        estimate = reconstruct(stack, scene, target, config.invert, context, with_variance=False, with_residual=False)
+        context.sink(Preview(context.job, "first", estimate))
+        clock.lap("first_picture_s")
+
+    scene = cache.find(stack, config, view) if cache is not None and registration is None else None
+    if scene is None:
+        scene = estimate_scene(stack, config, context, view, registration, first_picture)
+        if cache is not None and registration is None:
+            cache.keep(stack, config, scene)
+    clock.lap("register_s" if "first_picture_s" in clock.laps else "scene_s")
+    estimate = reconstruct(
+        stack,
+        scene,
+        target,
+        config.invert,
+        context,
+        with_variance=not isinstance(config.uncertainty, NoStage),
+        with_residual=config.subspace.residual,
+    )
+    clock.lap("invert_s")
+    baseline = reconstruct(stack, scene, target, BicubicConfig(), context, with_residual=False)
+    clock.lap("baseline_s")
+    diagnostics = {
+        "timings": clock.laps,
+        "device": str(context.device),
+        "rank": scene.subspace.rank,
+        "frames_used": len(scene.registration.included),
+        "view": str(target),
+    }
+    return Result(estimate, baseline, scene, config, diagnostics)
+
+
+class _Clock:
+    """Seconds between laps, by name."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = round(now - self._last, 4)
+        self._last = now

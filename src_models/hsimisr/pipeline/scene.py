@@ -1,0 +1,157 @@
+"""The scene model: noise, subspace, motion and prior of a stack, estimated once and shared by every view and tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from hsimisr.cube import FrameStack
+from hsimisr.errors import StackError
+from hsimisr.geometry import View, translation
+from hsimisr.inversion import lmmse
+from hsimisr.inversion.config import LmmseConfig
+from hsimisr.inversion.invert import FrameWindow, observe
+from hsimisr.inversion.prior import fit_power_law
+from hsimisr.physics.noise import estimate_noise
+from hsimisr.physics.psf import Psf
+from hsimisr.physics.subspace import estimate_subspace
+from hsimisr.physics.types import Registration, SceneModel
+from hsimisr.pipeline.config import PipelineConfig
+from hsimisr.pipeline.context import Context
+from hsimisr.pipeline.frames import read_window
+from hsimisr.registration.config import JointConfig, NoRegistrationConfig
+from hsimisr.registration.register import identity, refine_jointly, register_pairs
+
+SAMPLE = 192
+"""Side in LR pixels of the part of a large stack that the scene model is estimated from."""
+LEAST_PIXELS = 16
+
+OnScene = Callable[[SceneModel], None]
+
+
+def estimate_scene(
+    stack: FrameStack,
+    config: PipelineConfig,
+    context: Context,
+    view: View | None = None,
+    known: Registration | None = None,
+    on_first: OnScene | None = None,
+) -> SceneModel:
+    """Estimate everything that a reconstruction needs to know.
+
+    Args:
+        view: what the user looks at; a large stack is sampled around it, and the model is provisional then.
+        known: a registration to use as it is.
+        on_first: told the model as soon as it is good enough for a first picture, before joint registration.
+
+    Raises:
+        StackError: frames too small, or no valid data.
+    """
+    shape = stack.reference_frame.shape_yx
+    if min(shape) < LEAST_PIXELS:
+        raise StackError(
+            f"{stack.reference_frame.name} is {shape[0]} x {shape[1]} pixels; "
+            f"at least {LEAST_PIXELS} x {LEAST_PIXELS} are needed to estimate noise and motion"
+        )
+    sample, provisional = _sample(shape, view)
+    context.progress("scene", 0, 4, "reading the frames")
+    bad = stack.bad
+    window = read_window(stack, bad, sample, 0, known)
+    bad = _with_dead_bands(window.cubes, bad)
+    if len(bad) != len(stack.bad) or (bad != stack.bad).any():
+        window = read_window(stack, bad, sample, 0, known)
+    context.progress("scene", 1, 4, "noise and subspace")
+    sigma = estimate_noise(window.cubes, window.masks)
+    subspace = estimate_subspace(window.cubes, window.masks, sigma, bad, config.subspace.rank)
+    frames = FrameWindow(window.project(subspace), window.masks, window.starts)
+    context.progress("scene", 2, 4, "registration")
+    registration = known or _start_motion(frames, stack.reference, config, context)
+    psf = Psf.parse(config.psf)
+    law = fit_power_law([frames.frames[k] for k in registration.included], psf, config.scale)
+    scene = SceneModel(registration, config.psf, subspace, law, config.scale, provisional)
+    context.progress("scene", 3, 4, "power spectrum")
+    scene = _with_fitted_prior(frames, scene, sample, config, context)
+    if known is None and isinstance(config.register_, JointConfig):
+        if on_first is not None:
+            on_first(scene)
+        local = _shifted(scene.registration, window.starts, -1)
+        joint = refine_jointly(
+            frames.frames,
+            frames.masks,
+            local,
+            scene.prior,
+            psf,
+            config.scale,
+            config.register_,
+            context.device,
+            lambda step: context.progress("register", step, _joint_steps(config), "image and shifts together"),
+        )
+        scene = replace(scene, registration=_shifted(joint, window.starts, 1))
+    context.progress("scene", 4, 4, "done")
+    return scene
+
+
+def _sample(shape: tuple[int, int], view: View | None) -> tuple[View, bool]:
+    """The part of the reference to estimate from, and whether it is only the surroundings of a view."""
+    if max(shape) <= SAMPLE:
+        return View.whole(shape), False
+    centre = [(n - 1) / 2 for n in shape]
+    if view is not None:
+        centre = [o + (n - 1) / 2 for o, n in zip(view.origin, view.shape, strict=True)]
+    sizes = [min(n, SAMPLE) for n in shape]
+    y0, x0 = (int(np.clip(c - size / 2, 0, n - size)) for c, size, n in zip(centre, sizes, shape, strict=True))
+    return View(y0, y0 + sizes[0], x0, x0 + sizes[1]), view is not None
+
+
+def _with_dead_bands(cubes: list[np.ndarray], bad: np.ndarray) -> np.ndarray:
+    """Add to the bad bands those that are constant in every frame: they carry no signal and would break whitening."""
+    dead = np.logical_and.reduce([cube.reshape(len(cube), -1).std(1) == 0 for cube in cubes if cube.shape[1] > 1])
+    out = bad.copy()
+    out[np.flatnonzero(~bad)[dead]] = True
+    if out.all():
+        raise StackError("every band is bad or constant; there is nothing to refine")
+    return out
+
+
+def _start_motion(frames: FrameWindow, reference: int, config: PipelineConfig, context: Context) -> Registration:
+    method = config.register_
+    if isinstance(method, NoRegistrationConfig):
+        return identity(len(frames.frames), reference)
+    found = register_pairs(frames.frames, frames.masks, reference, method, lambda _: context.check())
+    return _shifted(found, frames.starts, 1)
+
+
+def _shifted(registration: Registration, starts: list[tuple[int, int]], sign: int) -> Registration:
+    """Take motions between windows that begin at `starts` to whole-frame coordinates (sign 1) or back (-1)."""
+    origin = np.asarray(starts[registration.reference])
+    if not any((np.asarray(start) != origin).any() for start in starts):
+        return registration  # translations do not change when all windows begin at the same pixel
+    motions = [
+        replace(motion, matrix=translation(motion.shift + sign * (np.asarray(start) - origin)))
+        for motion, start in zip(registration.frames, starts, strict=True)
+    ]
+    return replace(registration, frames=tuple(motions))
+
+
+def _with_fitted_prior(
+    frames: FrameWindow, scene: SceneModel, sample: View, config: PipelineConfig, context: Context
+) -> SceneModel:
+    """Replace the power law by the spectrum of the estimate itself, where the config asks for it."""
+    settings = config.invert if isinstance(config.invert, LmmseConfig) else LmmseConfig()
+    if settings.prior == "power_law":
+        return scene
+    observations = observe(frames, scene, sample, context.device)
+    if settings.inflate:
+        observations = lmmse.inflated(observations, scene.registration, scene.prior, Psf.parse(scene.psf))
+    spectrum, _, equations = lmmse.solve(
+        observations, scene.prior, settings.iterations, settings.tolerance, None, lambda _: context.check()
+    )
+    image = lmmse.view_image(observations.canvas, spectrum)
+    return replace(scene, prior=lmmse.fitted_prior(image, equations.closed_form, scene.prior))
+
+
+def _joint_steps(config: PipelineConfig) -> int:
+    assert isinstance(config.register_, JointConfig)
+    return config.register_.steps

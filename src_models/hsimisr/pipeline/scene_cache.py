@@ -1,0 +1,47 @@
+"""Scene models of earlier jobs, so that a new view of the same frames under the same settings starts at once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from hsimisr.cube import Cube, FrameStack
+from hsimisr.geometry import View
+from hsimisr.physics.types import SceneModel
+from hsimisr.pipeline.config import PipelineConfig
+
+KEPT = 4
+
+
+@dataclass
+class SceneCache:
+    """Keeps the latest few scene models by what they were estimated from."""
+
+    entries: dict[tuple[object, ...], SceneModel] = field(default_factory=dict)
+
+    def find(self, stack: FrameStack, config: PipelineConfig, view: View | None) -> SceneModel | None:
+        """A model of these frames under these settings; a provisional one serves views only."""
+        scene = self.entries.get(_key(stack, config))
+        return None if scene is not None and scene.provisional and view is None else scene
+
+    def keep(self, stack: FrameStack, config: PipelineConfig, scene: SceneModel) -> None:
+        key = _key(stack, config)
+        self.entries.pop(key, None)
+        self.entries[key] = scene
+        while len(self.entries) > KEPT:
+            self.entries.pop(next(iter(self.entries)))
+
+
+def _key(stack: FrameStack, config: PipelineConfig) -> tuple[object, ...]:
+    frames = tuple(_identity(frame) for frame in stack.frames)
+    settings = config.model_dump_json(include={"scale", "psf", "subspace", "register_"})
+    prior = getattr(config.invert, "prior", "fitted")
+    return frames, stack.reference, settings, prior
+
+
+def _identity(cube: Cube) -> tuple[object, ...]:
+    """What tells a cube from another: its file and when that was written, or the content of its array."""
+    if cube.source is None:
+        return (cube.data.name, cube.shape_yx)
+    path = cube.source.path
+    return (str(cube.source), os.path.getmtime(path) if os.path.exists(path) else 0.0)

@@ -1,0 +1,1 @@
+"""What recovers the motion between the frames."""

@@ -1,0 +1,35 @@
+"""Knobs of the registration, one type per method."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Method(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NoRegistrationConfig(_Method):
+    """Take the frames as aligned already."""
+
+    method: Literal["none"] = "none"
+
+
+class GaussNewtonConfig(_Method):
+    """Multi-eigenband Gauss-Newton between all pairs of frames."""
+
+    method: Literal["gauss_newton"] = "gauss_newton"
+    prefilter: float = Field(1.0, ge=0, le=3, description="Gaussian width against aliasing, LR pixels")
+    exclude: bool = Field(True, description="leave out frames that do not belong to the scene")
+
+
+class JointConfig(GaussNewtonConfig):
+    """Gauss-Newton start, then image and shifts refined together on the canvas."""
+
+    method: Literal["joint"] = "joint"  # type: ignore[assignment]
+    steps: int = Field(6, ge=1, le=50, description="largest number of joint steps")
+
+
+RegisterConfig = Annotated[NoRegistrationConfig | GaussNewtonConfig | JointConfig, Field(discriminator="method")]

@@ -1,0 +1,227 @@
+"""A registration as a file: `registration.json`, with local motion fields in an .npz beside it."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hsimisr.cube import CubeSource, FrameStack
+from hsimisr.errors import ReadError, StackError, WriteError
+from hsimisr.physics.types import Float32, FrameMotion, Registration
+from hsimisr.registration.psf_width import fwhm
+
+Row = tuple[float, float, float]
+Key = tuple[str, str | None, int | None]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+
+class StoredFrame(_Strict):
+    """One frame; `file` is relative to the JSON, `variable` and `index` pick an array or a frame in it."""
+
+    file: str
+    variable: str | None = None
+    index: int | None = None
+    model: str
+    matrix: tuple[Row, Row, Row]
+    params: tuple[float, float] = Field(description="shift (dy, dx), LR pixels")
+    covariance: tuple[tuple[float, float], tuple[float, float]] = Field(description="of params, LR pixels squared")
+    gain: float
+    offset: list[float] | None
+    weight: float
+    excluded: bool
+    reason: str
+    field: str | None = Field(description="name of the array in the .npz beside the JSON")
+
+
+class StoredPsf(_Strict):
+    """The PSF: its specification, and its width in LR pixels."""
+
+    kind: str
+    fwhm: tuple[float, float] = Field(description="(y, x), LR pixels")
+    angle: float = 0.0
+    stderr: float | None = None
+
+
+class RegistrationFile(_Strict):
+    """What `registration.json` holds."""
+
+    version: Literal[1] = 1
+    method: str
+    reference: int
+    psf: StoredPsf
+    noise: list[float] = Field(description="standard deviation per band, data units")
+    frames: list[StoredFrame] = Field(min_length=1)
+
+
+def write_registration(
+    path: Path,
+    registration: Registration,
+    files: Sequence[CubeSource | Path],
+    noise: npt.NDArray[np.float64],
+    psf: str,
+) -> list[Path]:
+    """Write a registration, and its local fields, if any, to the .npz of the same name.
+
+    Args:
+        path: the JSON file.
+        registration: the motion of K frames.
+        files: where the K frames come from.
+        noise: standard deviation ``(B,)``, data units.
+        psf: specification, for example ``mtf:0.29``.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        WriteError: the folder cannot be written, or the number of files is not K.
+    """
+    path = Path(path)
+    if len(files) != len(registration.frames):
+        raise WriteError(f"{path}: {len(files)} files for {len(registration.frames)} registered frames; give one each")
+    fields = {f"field_{k}": frame.field for k, frame in enumerate(registration.frames) if frame.field is not None}
+    content = RegistrationFile(
+        method=registration.method,
+        reference=registration.reference,
+        psf=StoredPsf(kind=psf, fwhm=(fwhm(psf), fwhm(psf))),
+        noise=noise.tolist(),
+        frames=[
+            _to_stored(frame, file, path.parent, f"field_{k}")
+            for k, (frame, file) in enumerate(zip(registration.frames, files, strict=True))
+        ],
+    )
+    written = [path]
+    try:
+        if fields:
+            arrays = path.with_suffix(".npz")
+            part = arrays.with_name(f".{arrays.stem}.part.npz")
+            np.savez_compressed(part, **fields)  # type: ignore[arg-type]  # keywords are the names of the arrays
+            part.replace(arrays)
+            written.append(arrays)
+        part = path.with_name(f".{path.name}.part")
+        part.write_text(content.model_dump_json(indent=1), encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise WriteError(f"{path}: cannot be written ({error.strerror or error}); choose another folder") from error
+    return written
+
+
+def read_registration(path: Path) -> Registration:
+    """Read the motion of all frames in a registration file; raises ReadError where it is damaged."""
+    path = Path(path)
+    return _to_registration(path, read_registration_file(path))
+
+
+def for_frames(path: Path, stack: FrameStack) -> Registration:
+    """The motion of the frames of `stack`, in their order, matched by file name (and variable and index).
+
+    Raises:
+        ReadError: the registration file is damaged.
+        StackError: a frame is not in it, fits several of its entries, or the reference is another one.
+    """
+    path = Path(path)
+    content = read_registration_file(path)
+    registration = _to_registration(path, content)
+    order = [_match(path, content, frame.source, frame.name) for frame in stack.frames]
+    if order[stack.reference] != content.reference:
+        reference = content.frames[content.reference].file
+        raise StackError(
+            f"{path}: all motion in it is relative to {reference}, but the reference frame is "
+            f"{stack.reference_frame.name}; make {reference} the reference, or register again"
+        )
+    return Registration(tuple(registration.frames[k] for k in order), stack.reference, registration.method)
+
+
+def read_registration_file(path: Path) -> RegistrationFile:
+    """Read and check everything in `registration.json`, noise and PSF included; raises ReadError."""
+    try:
+        content = RegistrationFile.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ReadError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "file"
+        raise ReadError(f"{path}: is no registration: {place}: {first['msg']}; run `hsimisr register` again") from error
+    if not 0 <= content.reference < len(content.frames):
+        raise ReadError(
+            f"{path}: its reference is frame {content.reference} of {len(content.frames)}; run `hsimisr register` again"
+        )
+    return content
+
+
+def _to_stored(frame: FrameMotion, file: CubeSource | Path, folder: Path, field: str) -> StoredFrame:
+    source = CubeSource(str(file)) if isinstance(file, Path) else file
+    return StoredFrame(
+        file=Path(os.path.relpath(source.path, folder)).as_posix(),
+        variable=source.variable,
+        index=source.index,
+        model=frame.model,
+        matrix=frame.matrix.tolist(),
+        params=frame.shift.tolist(),
+        covariance=frame.covariance.tolist(),
+        gain=frame.gain,
+        offset=None if frame.offset is None else frame.offset.tolist(),
+        weight=frame.weight,
+        excluded=frame.excluded,
+        reason=frame.reason,
+        field=None if frame.field is None else field,
+    )
+
+
+def _to_registration(path: Path, content: RegistrationFile) -> Registration:
+    fields = _read_fields(path, [frame.field for frame in content.frames if frame.field is not None])
+    frames = [
+        FrameMotion(
+            matrix=np.array(frame.matrix),
+            covariance=np.array(frame.covariance),
+            gain=frame.gain,
+            offset=None if frame.offset is None else np.array(frame.offset),
+            weight=frame.weight,
+            excluded=frame.excluded,
+            reason=frame.reason,
+            field=None if frame.field is None else fields[frame.field],
+            model=frame.model,
+        )
+        for frame in content.frames
+    ]
+    return Registration(tuple(frames), content.reference, content.method)
+
+
+def _read_fields(path: Path, names: Sequence[str]) -> dict[str, Float32]:
+    arrays = path.with_suffix(".npz")
+    if not names:
+        return {}
+    try:
+        with np.load(arrays) as archive:
+            return {name: archive[name] for name in names}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ReadError(f"{path}: its motion fields in {arrays.name} are missing or damaged ({error})") from error
+
+
+def _match(path: Path, content: RegistrationFile, source: CubeSource | None, name: str) -> int:
+    """Index of a frame in the file: by its path if that fits, else by its file name alone."""
+    if source is None:
+        raise StackError(f"{path}: {name} comes from no file, so its motion cannot be looked up; register again")
+    candidates: list[int] = []
+    for whole_path in (True, False):
+        wanted = _key(Path(source.path), source.variable, source.index, whole_path)
+        keys = [_key(path.parent / f.file, f.variable, f.index, whole_path) for f in content.frames]
+        candidates = [k for k, key in enumerate(keys) if key == wanted]
+        if len(candidates) == 1:
+            return candidates[0]
+    known = ", ".join(frame.file for frame in content.frames[:8]) + (", ..." if len(content.frames) > 8 else "")
+    problem = "fits several of its frames" if candidates else "is not in it"
+    raise StackError(f"{path}: {source} {problem}; it knows {known}; register these frames again")
+
+
+def _key(file: Path, variable: str | None, index: int | None, whole_path: bool) -> Key:
+    return (str(file.resolve()) if whole_path else file.name), variable, index

@@ -1,0 +1,191 @@
+"""The engine process: every job ends exactly once, the newest view wins, and a death is survived."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from hsimisr.cube import Cube, CubeSource
+from hsimisr.io.open import open_frames
+from hsimisr.pipeline.config import PipelineConfig
+from hsimisr.pipeline.events import Cancelled, Event, Failed, Finished, Preview, Progress
+from hsimisr.pipeline.job import Job
+from hsimisr.pipeline.run import run
+from napari_hsimisr.engine import Engine
+
+QUICK = PipelineConfig()
+ENDLESS = PipelineConfig.model_validate({"scale": 8, "invert": {"method": "tv", "iterations": 2000}})
+Frames = tuple[Cube, ...]
+
+
+class Watched:
+    """An engine and the events it has sent."""
+
+    def __init__(self, runner: str = "hsimisr.pipeline.run:run") -> None:
+        self.events: list[Event] = []
+        self._queue: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self.engine = Engine(self._queue.put, runner)
+        self.engine.start()
+
+    def next_of(self, job: int, *kinds: type) -> Event:
+        """Wait for an event of a job; the ones before it are kept too."""
+        while True:
+            event = self._queue.get(timeout=90)
+            self.events.append(event)
+            if event.job == job and isinstance(event, kinds):
+                return event
+
+    def end_of(self, job: int) -> Event:
+        return self.next_of(job, Finished, Failed, Cancelled)
+
+    def ends(self) -> list[int]:
+        return [event.job for event in self.events if isinstance(event, Finished | Failed | Cancelled)]
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    watched = Watched()
+    yield watched
+    pid = watched.engine.pid
+    watched.engine.close()
+    assert pid is None or not alive(pid), "the process outlived its engine"
+
+
+@pytest.fixture(scope="module")
+def frames() -> Frames:
+    sample = Path(__file__).resolve().parents[2] / "sample_data" / "frames.npz"
+    return open_frames([sample]).frames
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_job_gives_the_same_estimate_as_in_this_process(watched: Watched, frames: Frames) -> None:
+    watched.engine.submit(Job(1, frames, QUICK))
+    there = watched.end_of(1)
+    here: list[Event] = []
+
+    class Never:
+        def is_set(self) -> bool:
+            return False
+
+    run(Job(1, frames, QUICK), here.append, Never())
+
+    assert isinstance(there, Finished)
+    assert isinstance(here[-1], Finished)
+    expected = here[-1].result.estimate
+    sigma = np.sqrt(np.asarray(expected.variance))
+    # not the same bits: the two processes may use a different number of threads
+    assert np.abs(there.result.estimate.mean - expected.mean).max() <= 0.01 * sigma.max()
+    assert any(isinstance(event, Preview) for event in watched.events)
+
+
+def test_cubes_that_exist_only_in_memory_are_refined_too(watched: Watched, frames: Frames) -> None:
+    in_memory = tuple(Cube.from_array(frame.read(), wavelengths=frame.wavelengths) for frame in frames[:3])
+    watched.engine.submit(Job(1, in_memory, QUICK))
+    assert isinstance(watched.end_of(1), Finished)
+
+
+def test_a_cancelled_job_ends_and_the_next_one_runs(watched: Watched, frames: Frames) -> None:
+    watched.engine.submit(Job(1, frames, ENDLESS, kind="cube"))
+    watched.next_of(1, Progress)
+    watched.engine.cancel(1)
+    assert isinstance(watched.end_of(1), Cancelled)
+    watched.engine.submit(Job(2, frames, QUICK))
+    assert isinstance(watched.end_of(2), Finished)
+
+
+def test_the_newest_view_job_takes_the_place_of_older_ones(watched: Watched, frames: Frames) -> None:
+    watched.engine.submit(Job(1, frames, ENDLESS))
+    watched.next_of(1, Progress)
+    for number in (2, 3):
+        watched.engine.submit(Job(number, frames, QUICK))
+    assert isinstance(watched.end_of(3), Finished)
+
+    ended = {event.job: type(event) for event in watched.events if isinstance(event, Finished | Failed | Cancelled)}
+    assert ended == {1: Cancelled, 2: Cancelled, 3: Finished}
+    assert sorted(watched.ends()) == [1, 2, 3]
+
+
+def test_a_cube_job_is_not_dropped_for_a_view_job(watched: Watched, frames: Frames) -> None:
+    watched.engine.submit(Job(1, frames, QUICK, kind="cube"))
+    watched.engine.submit(Job(2, frames, QUICK))
+    watched.engine.submit(Job(3, frames, QUICK))
+    assert isinstance(watched.end_of(3), Finished)
+    ended = {event.job: type(event) for event in watched.events if isinstance(event, Finished | Failed | Cancelled)}
+    assert ended == {1: Finished, 2: Cancelled, 3: Finished}
+
+
+def test_an_error_in_the_data_names_the_file(watched: Watched) -> None:
+    watched.engine.submit(Job(1, (CubeSource("no-such-scene.hdr"),), QUICK))
+    end = watched.end_of(1)
+    assert isinstance(end, Failed)
+    assert "no-such-scene.hdr" in end.error
+
+
+def test_a_job_beyond_memory_fails_with_the_way_out(watched: Watched, tmp_path: Path) -> None:
+    for number in (0, 1):  # no chunk is ever written: terabytes on paper, nothing on disk
+        path = tmp_path / f"huge{number}.zarr"
+        zarr.create_array(path, shape=(100, 60_000, 60_000), chunks=(100, 64, 64), dtype="float32", fill_value=1)
+    huge = tuple(CubeSource(str(tmp_path / f"huge{number}.zarr")) for number in (0, 1))
+    watched.engine.submit(Job(1, huge, QUICK, kind="cube"))
+    end = watched.end_of(1)
+    assert isinstance(end, Failed)
+    assert "memory" in end.error.lower()
+    assert end.hint
+
+
+def test_a_killed_process_fails_its_job_and_is_replaced(watched: Watched, frames: Frames) -> None:
+    watched.engine.submit(Job(1, frames, ENDLESS, kind="cube"))
+    watched.next_of(1, Progress)
+    killed = watched.engine.pid
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+
+    end = watched.end_of(1)
+    assert isinstance(end, Failed)
+    assert "signal 9" in end.error
+    assert end.hint
+    watched.engine.submit(Job(2, frames, QUICK))
+    assert isinstance(watched.end_of(2), Finished)
+    assert watched.engine.pid != killed
+    assert not alive(killed), "the killed process was not reaped"
+
+
+def test_a_process_that_cannot_start_fails_each_job_once() -> None:
+    watched = Watched(runner="hsimisr.no_such_module:run")
+    for number in (1, 2):
+        watched.engine.submit(Job(number, (), QUICK))
+        end = watched.end_of(number)
+        assert isinstance(end, Failed)
+        assert "could not start" in end.error
+    watched.engine.close()
+    assert watched.ends() == [1, 2]
+
+
+def test_closing_during_a_job_leaves_neither_process_nor_files(frames: Frames, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    watched = Watched()
+    in_memory = tuple(Cube.from_array(frame.read()) for frame in frames)
+    watched.engine.submit(Job(1, in_memory, ENDLESS, kind="cube"))
+    watched.next_of(1, Progress)
+    pid = watched.engine.pid
+    assert pid is not None
+    start = time.monotonic()
+    watched.engine.close()
+    assert time.monotonic() - start < 2
+    assert not alive(pid)
+    assert list(tmp_path.iterdir()) == []

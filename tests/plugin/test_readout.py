@@ -1,0 +1,80 @@
+"""A clicked point is read in every frame where its motion puts it, and in the estimate at its own pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hsimisr.cube import Cube
+from hsimisr.geometry import View, translation
+from hsimisr.physics.types import FrameMotion, hr_index
+from hsimisr.pipeline.config import PipelineConfig
+from hsimisr.pipeline.events import Finished
+from napari_hsimisr.readout import interpolate, plan_readout, point_in_frame
+from napari_hsimisr.view import world_at
+
+H, W = 24, 20
+SHIFT = (1.5, -2.25)
+
+
+@pytest.mark.parametrize("scale", [(1, 1, 1), (1, 2.5, 2.5), (1, 30, 20)])
+def test_frames_are_read_through_their_motion(new_desk, scale: tuple[float, float, float]) -> None:
+    desk = new_desk(scale)
+    session = desk.session
+    session.refine(PipelineConfig(), whole=True)
+    session.handle(Finished(desk.jobs[0].number, desk.result()))
+
+    point = (9.3, 11.6)
+    assert session.reference is not None
+    session.set_pin(world_at(session.reference, point))
+    plan = plan_readout(session)
+    assert plan is not None
+    readout = plan.read()
+
+    np.testing.assert_allclose(readout.point, point)
+    np.testing.assert_allclose(plan.frames[1][2], np.add(point, SHIFT))
+    assert [curve.label for curve in readout.frames] == ["frame 0", "frame 1"]
+    for curve in readout.frames:
+        np.testing.assert_allclose(curve.values, point, atol=1e-5)
+    assert readout.refined is not None
+    pixel = hr_index(point, session.estimate.grid)  # type: ignore[union-attr]
+    np.testing.assert_allclose(readout.refined.values, (np.array(pixel) + 0.5) / 2 - 0.5, atol=1e-5)
+    np.testing.assert_allclose(readout.refined.std, 0.5)
+
+
+def test_before_any_registration_frames_are_read_where_they_lie_on_the_canvas(new_desk) -> None:
+    session = new_desk((1, 2.5, 2.5)).session
+    session.frames[1].translate = (0, 7 - 2.5 * SHIFT[0], -3 - 2.5 * SHIFT[1])  # aligned by hand
+    session.set_pin(world_at(session.frames[0], (8.0, 9.0)))
+    plan = plan_readout(session)
+    assert plan is not None
+    for curve in plan.read().frames:
+        np.testing.assert_allclose(curve.values, (8.0, 9.0), atol=1e-5)
+
+
+def test_points_outside_a_frame_or_the_refined_view_give_no_curve(desk) -> None:
+    session = desk.session
+    session.refine(PipelineConfig(), whole=True)
+    session.handle(Finished(desk.jobs[0].number, desk.result(View(4, 10, 4, 10))))
+    session.set_pin(world_at(session.frames[0], (H - 1.0, 5.0)))  # frame 1 shows it at row 24.5
+    plan = plan_readout(session)
+    assert plan is not None
+    readout = plan.read()
+    assert [curve.label for curve in readout.frames] == ["frame 0"]
+    assert readout.refined is None
+    assert readout.baseline is None
+
+
+def test_a_local_field_adds_to_the_matrix() -> None:
+    field = np.zeros((2, H, W), np.float32)
+    field[:, 5, 6] = 0.25, -0.5
+    motion = FrameMotion(translation((1, 2)), field=field)
+    assert point_in_frame(motion, (5.2, 5.9)) == (5.2 + 1.25, 5.9 + 1.5)
+
+
+def test_nodata_next_to_a_pixel_does_not_touch_its_own_spectrum() -> None:
+    data = np.ones((3, 4, 4), np.float32)
+    data[:, 1, 2] = -9999
+    cube = Cube.from_array(data, nodata=-9999)
+    np.testing.assert_array_equal(interpolate(cube, (1.0, 1.0)), 1)
+    assert np.isnan(interpolate(cube, (1.0, 1.5))).all()

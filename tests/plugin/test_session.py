@@ -1,0 +1,156 @@
+"""The state that the docks share follows the layers, asks the engine the right thing and drops what comes late."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Image
+
+from hsimisr.cube import Cube, CubeSource
+from hsimisr.errors import ConfigError
+from hsimisr.geometry import View
+from hsimisr.pipeline.config import PipelineConfig
+from hsimisr.pipeline.events import Cancelled, Failed, Finished, Preview
+from napari_hsimisr.layers import CUBE
+from napari_hsimisr.overlays import REFINED
+from napari_hsimisr.view import current_view, world_at
+
+H, W = 24, 20
+
+
+def test_frames_follow_the_layers(desk) -> None:
+    session, viewer = desk.session, desk.viewer
+    assert [layer.name for layer in session.frames] == ["frame 0", "frame 1"]
+    viewer.add_image(np.zeros((9, 9)))  # no cube
+    viewer.add_points(np.zeros((1, 2)))
+    assert len(session.frames) == 2
+    viewer.add_image(np.zeros((2, H, W), np.float32), name="plain")
+    assert [layer.name for layer in session.frames] == ["frame 0", "frame 1", "plain"]
+    viewer.layers.remove("frame 0")
+    assert [layer.name for layer in session.frames] == ["frame 1", "plain"]
+
+
+def test_the_reference_is_the_chosen_frame_while_it_takes_part(desk) -> None:
+    session = desk.session
+    first, second = session.frames
+    assert session.reference is first
+    session.choose_reference(second)
+    session.refine(PipelineConfig(), whole=True)
+    assert desk.jobs[-1].reference == 1
+    session.include(second, False)
+    assert session.reference is first
+    session.refine(PipelineConfig(), whole=True)
+    assert (len(desk.jobs[-1].frames), desk.jobs[-1].reference) == (1, 0)
+
+
+def test_what_cannot_be_asked_is_said_and_not_submitted(desk) -> None:
+    session = desk.session
+    for layer in session.frames:
+        session.include(layer, False)
+    session.refine(PipelineConfig(), whole=True)
+    session.include(session.frames[0], True)
+    desk.viewer.add_image(np.zeros((5, H, W), np.float32), name="odd one")
+    session.refine(PipelineConfig(), whole=True)
+    assert desk.jobs == []
+    assert [status.error for status in desk.statuses] == [True, True]
+    assert "no frames" in desk.statuses[0].text
+    assert "odd one" in desk.statuses[1].text
+    assert not session.busy
+
+
+def test_view_jobs_carry_what_the_canvas_shows(desk) -> None:
+    session = desk.session
+    session.refine(PipelineConfig(scale=3), whole=True)
+    job = desk.jobs[-1]
+    assert (job.kind, job.view, job.config.scale, len(job.frames)) == ("cube", None, 3, 2)
+    desk.viewer.scene.camera.center = world_at(session.frames[0], (10, 8))
+    desk.viewer.canvas.size = (60, 40)
+    desk.viewer.scene.camera.zoom = 10
+    session.refine(PipelineConfig(), whole=False)
+    job = desk.jobs[-1]
+    assert (job.kind, job.view) == ("view", View(7, 14, 6, 11))
+    assert job.number > desk.jobs[0].number
+
+
+def test_previews_and_the_result_go_into_one_layer_and_late_events_nowhere(desk) -> None:
+    session = desk.session
+    session.refine(PipelineConfig(), whole=True)
+    session.refine(PipelineConfig(), whole=True)
+    old, new = (job.number for job in desk.jobs)
+    session.handle(Preview(old, "invert", desk.result().estimate))
+    session.handle(Finished(old, desk.result()))
+    assert session.overlays.find(REFINED) is None
+    assert session.busy
+    session.handle(Preview(new, "invert", desk.result(View(0, 8, 0, 8)).estimate))
+    layer = session.overlays.find(REFINED)
+    assert isinstance(layer, Image)
+    assert session.result is None
+    session.handle(Finished(new, desk.result()))
+    assert session.overlays.find(REFINED) is layer
+    assert layer.data.shape == (2, 2 * H, 2 * W)
+    assert not session.busy
+    assert not desk.statuses[-1].error
+    assert layer.metadata["hsimisr_provenance"]["scale"] == 2
+
+
+def test_known_motion_is_reused_until_something_it_depends_on_changes(desk) -> None:
+    session = desk.session
+    session.refine(PipelineConfig(), whole=True)
+    session.handle(Finished(desk.jobs[-1].number, desk.result()))
+    session.refine(PipelineConfig.build(options={"invert": {"method": "tv"}}), whole=True)
+    assert desk.jobs[-1].registration is session.registration is not None
+    session.handle(Cancelled(desk.jobs[-1].number))
+    for config in (PipelineConfig(psf="box"), PipelineConfig.build(options={"register": {"method": "none"}})):
+        session.refine(config, whole=True)
+        assert desk.jobs[-1].registration is None
+    session.include(session.frames[1], False)
+    session.refine(PipelineConfig(), whole=True)
+    assert desk.jobs[-1].registration is None
+
+
+def test_a_failure_is_told_with_its_hint_and_the_last_picture_stays(desk) -> None:
+    session = desk.session
+    session.refine(PipelineConfig(), whole=True)
+    session.handle(Finished(desk.jobs[-1].number, desk.result()))
+    session.refine(PipelineConfig(), whole=True)
+    session.handle(Failed(desk.jobs[-1].number, "out of memory", "choose a smaller view"))
+    status = desk.statuses[-1]
+    assert (status.text, status.hint, status.error) == ("out of memory", "choose a smaller view", True)
+    assert session.result is not None
+    assert not session.busy
+
+
+def test_cancel_asks_the_engine_and_keeps_what_was_reached(desk) -> None:
+    session = desk.session
+    session.cancel()
+    session.refine(PipelineConfig(), whole=True)
+    session.cancel()
+    number = desk.jobs[-1].number
+    assert desk.cancelled == [number]
+    session.handle(Cancelled(number, desk.result().estimate))
+    assert session.overlays.find(REFINED) is not None
+    assert not session.busy
+
+
+@pytest.mark.parametrize("scale", [(1, 1, 1), (1, 30, 20)])
+def test_the_view_is_what_the_canvas_shows(new_desk, scale: tuple[float, float, float]) -> None:
+    desk = new_desk(scale)
+    viewer, frame = desk.viewer, desk.session.frames[0]
+    viewer.canvas.size = (300, 400)
+    viewer.scene.camera.center = world_at(frame, (12.0, 9.0))
+    viewer.scene.camera.zoom = 50 / scale[1]
+    across = 400 / 50 * scale[1] / scale[2]  # pixels of the frame
+    assert current_view(viewer, frame) == View(
+        9, 16, int(np.floor(9.5 - across / 2).clip(0)), int(np.ceil(9.5 + across / 2).clip(None, W))
+    )
+    viewer.scene.camera.center = world_at(frame, (1000.0, 9.0))
+    with pytest.raises(ConfigError, match="not on the canvas"):
+        current_view(viewer, frame)
+
+
+def test_a_frame_from_a_file_is_named_by_its_source(desk) -> None:
+    source = CubeSource("scene.mat", "data")
+    cube = Cube.from_array(np.zeros((2, H, W), np.float32), source=source, name="file")
+    desk.viewer.add_image(cube.data, name="file", metadata={CUBE: cube})
+    desk.session.refine(PipelineConfig(), whole=True)
+    assert desk.jobs[-1].frames[-1].source == source
