@@ -24,10 +24,10 @@ from hsimisr.physics.scenes import town
 from hsimisr.physics.simulator import simulate
 from napari_hsimisr.demo import Demo, wait, wait_until
 from napari_hsimisr.layers import frame_layers
-from napari_hsimisr.view import world_at
 
 TICK_MS = 5
 IDLE_S = 3
+USE_S = 0.25  # between one change of band or pixel and the next
 
 
 class StallMeter:
@@ -71,21 +71,31 @@ def measure(size: int) -> dict[str, dict[str, float]]:
             demo.refine.run_whole()
             wait_until(lambda: not session.busy)
 
+        def use(still: Callable[[], bool]) -> None:
+            step = 0
+            while still():
+                step += 1
+                if step % 2:
+                    demo.viewer.dims.set_current_step(0, step % 60)
+                else:
+                    demo.pick_without_waiting((step % size, step % size))
+                wait(USE_S)
+
+        def use_idle() -> None:
+            end = time.monotonic() + IDLE_S
+            use(lambda: time.monotonic() < end)
+
         def refine_and_use() -> None:
             demo.refine.run_whole()
-            pixel = 4
-            while session.busy:
-                demo.viewer.dims.set_current_step(0, pixel % 60)
-                assert session.reference is not None
-                session.set_pin(world_at(session.reference, (pixel % size, pixel % size)))
-                pixel += 1
-                wait(0.1)
+            use(lambda: session.busy)
 
-        table["starting the engine"] = meter.during(lambda: wait(IDLE_S))
+        table["engine starts"] = meter.during(lambda: wait(IDLE_S))
         table["idle"] = meter.during(lambda: wait(IDLE_S))
         table["first refinement"] = meter.during(refine)
+        demo.pick((4.0, 4.0))
+        table["used: bands and pixels, no job"] = meter.during(use_idle)
         table["refining again"] = meter.during(refine)
-        table["refining, bands and pixels changed meanwhile"] = meter.during(refine_and_use)
+        table["refining and used"] = meter.during(refine_and_use)
         demo.viewer.close()
     return table
 

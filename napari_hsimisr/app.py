@@ -5,7 +5,7 @@ from __future__ import annotations
 from weakref import WeakKeyDictionary
 
 from napari.components import ViewerModel
-from qtpy.QtCore import QCoreApplication
+from qtpy.QtCore import QCoreApplication, QTimer
 from qtpy.QtWidgets import QWidget
 
 from hsimisr.pipeline.events import Event
@@ -31,7 +31,7 @@ class _Shared:
         self.docks = 0
         self._mailbox = Mailbox(self._deliver)
         self._engine = Engine(self._mailbox.put)
-        self.session = Session(viewer, self._engine)
+        self.session = Session(viewer, self._engine, later=lambda step: QTimer.singleShot(0, step))
         self._engine.start()
         application = QCoreApplication.instance()
         assert application is not None

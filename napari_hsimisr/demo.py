@@ -59,10 +59,14 @@ class Demo:
 
     def pick(self, pixel: tuple[float, float]) -> None:
         """Show the spectra of a pixel of the reference frame."""
+        self.pick_without_waiting(pixel)
+        wait_until(lambda: self.spectra.readout is not None and self.spectra.readout.refined is not None)
+
+    def pick_without_waiting(self, pixel: tuple[float, float]) -> None:
+        """Ask for the spectra of a pixel of the reference frame."""
         session = self.refine.session
         assert session.reference is not None
         session.set_pin(world_at(session.reference, pixel))
-        wait_until(lambda: self.spectra.readout is not None and self.spectra.readout.refined is not None)
 
 
 def figures(result: Result) -> dict[str, Any]:

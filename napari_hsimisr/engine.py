@@ -201,7 +201,8 @@ class _Process:
         # not a multiprocessing child: that would run a user's own script again when it has no __main__ guard
         command = [sys.executable, "-m", "napari_hsimisr.worker", self._folder.name, runner]
         self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment())
-        threading.Thread(target=self._listen, name="hsimisr-engine-reader", daemon=True).start()
+        self._reader = threading.Thread(target=self._listen, name="hsimisr-engine-reader", daemon=True)
+        self._reader.start()
 
     @property
     def pid(self) -> int:
@@ -218,6 +219,7 @@ class _Process:
         except subprocess.TimeoutExpired:
             self._child.kill()
             code = self._child.wait()
+        self._reader.join()  # it has met the end of the pipe
         for pipe in (self._child.stdin, self._child.stdout):
             assert pipe is not None
             with suppress(BrokenPipeError):  # what it did not read any more
@@ -242,7 +244,8 @@ def _portable(frame: Cube | CubeSource) -> Cube | CubeSource:
         return frame
     if frame.source is not None:
         return frame.source
-    return replace(frame, data=da.from_array(np.asarray(frame.data.compute(scheduler="synchronous")), name=False))
+    array = np.asarray(frame.data.compute(scheduler="synchronous"))
+    return replace(frame, data=da.from_array(array, name=frame.data.name))  # the name tells the engine what it knows
 
 
 def _environment() -> dict[str, str]:

@@ -6,8 +6,9 @@ Every layer of ours carries its `Cube` in ``metadata["hsimisr"]``; what we compu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import dask.array as da
 import numpy as np
@@ -16,7 +17,7 @@ from napari.layers import Image
 from napari.utils.transforms import Affine
 
 from hsimisr.cube import Cube
-from hsimisr.physics.types import Registration
+from hsimisr.physics.types import FrameMotion
 
 CUBE, PRODUCT, STD, PROVENANCE = "hsimisr", "hsimisr_product", "hsimisr_std", "hsimisr_provenance"
 AXES = ("band", "y", "x")
@@ -45,8 +46,15 @@ def cube_of(layer: object) -> Cube | None:
     cube = layer.metadata.get(CUBE)
     if isinstance(cube, Cube):
         return cube
-    data = layer.data if isinstance(layer.data, da.Array) else da.from_array(layer.data, name=False)
-    return Cube(data, name=layer.name)
+    known = _plain.get(layer)
+    if known is None or known[0] is not layer.data:
+        data = layer.data if isinstance(layer.data, da.Array) else da.from_array(layer.data, name=False)
+        known = _plain[layer] = layer.data, Cube(data, name=layer.name)
+    return known[1]
+
+
+_plain: WeakKeyDictionary[Image, tuple[object, Cube]] = WeakKeyDictionary()
+"""Cubes of plain layers, with the data they were made for: the same data stay the same cube."""
 
 
 def is_frame(layer: object) -> bool:
@@ -74,16 +82,16 @@ def contrast_limits(band: npt.ArrayLike, nodata: float | None = None) -> tuple[f
     return (low, high) if high > low else (low, low + 1.0)
 
 
-def align_frames(frames: Sequence[Image], registration: Registration) -> None:
+def align_frames(motions: Mapping[Image, FrameMotion], reference: Image) -> None:
     """Show every frame where its content lies in the reference: its own placement, then ``M_k^-1``."""
-    reference = _placement(frames[registration.reference])
-    for layer, motion in zip(frames, registration.frames, strict=True):
-        inverse = np.eye(4)
-        inverse[1:3, 1:3], inverse[1:3, 3] = (m := np.linalg.inv(motion.matrix))[:2, :2], m[:2, 2]
-        _place(layer, reference @ inverse @ np.linalg.inv(_placement(layer)))
+    to_world = _placement(reference)
+    for layer, motion in motions.items():
+        inverse, m = np.eye(4), np.linalg.inv(motion.matrix)
+        inverse[1:3, 1:3], inverse[1:3, 3] = m[:2, :2], m[:2, 2]
+        _place(layer, to_world @ inverse @ np.linalg.inv(_placement(layer)))
 
 
-def unalign_frames(frames: Sequence[Image]) -> None:
+def unalign_frames(frames: Iterable[Image]) -> None:
     """Show the frames pixel on pixel, as they were measured."""
     for layer in frames:
         _place(layer, np.eye(4))

@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image, Points
+from napari.layers import Image, Vectors
 
 from napari_hsimisr.layers import PRODUCT
 
 DRAG_PX = 4  # canvas pixels; less is a click
 PIN, PIN_COLOUR = "pin", "#ffd33d"
+STROKES = np.array(
+    [[[y, x], [1.5 * y, 1.5 * x]] for y, x in ((-1, 0), (1, 0), (0, -1), (0, 1))]
+)  # start, length; pixels
 
 
 class Picker:
@@ -44,27 +47,25 @@ class Picker:
 
 
 class Pin:
-    """A cross on the canvas that keeps its size on screen; the layer is made early, since that is slow, and added late."""
+    """Four strokes around a pixel.
+
+    A Vectors layer, since the text of a Points layer takes 0.2 s at its first drawing; made before it is needed, since
+    the first one imports pandas.
+    """
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
-        self._layer = Points(
-            np.zeros((1, 2)),
-            name="spectrum",
-            metadata={PRODUCT: PIN},
-            symbol="cross",
-            canvas_size_limits=(14, 22),
-            face_color=PIN_COLOUR,
-            border_color=PIN_COLOUR,
+        self._layer = Vectors(
+            STROKES, name="spectrum", metadata={PRODUCT: PIN}, vector_style="line", edge_color=PIN_COLOUR
         )
 
     def show(self, world_yx: tuple[float, float], reference: Image) -> None:
-        """Mark a world position."""
-        layer, layers = self._layer, self._viewer.layers
-        layer.data = np.array([world_yx])
+        """Mark a world position, as large as suits the pixels of the reference."""
+        layer, layers, pixel = self._layer, self._viewer.layers, float(reference.scale[-1])
+        layer.data = np.stack([world_yx + STROKES[:, 0] * pixel, STROKES[:, 1] * pixel], axis=1)
         if layer in layers:
             return
-        layer.size = 2 * float(reference.scale[-1])
+        layer.edge_width = 0.25 * pixel
         layer.units, layer.axis_labels = reference.units[-2:], reference.axis_labels[-2:]
         selected = layers.selection.active
         layers.append(layer)

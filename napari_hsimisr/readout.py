@@ -70,24 +70,24 @@ class Plan:
 
 def plan_readout(session: Session) -> Plan | None:
     """Where each frame shows the session's pinned point, or None without a pin or frames."""
-    reference = session.reference if session.request is None else session.request.reference_layer
-    if session.pin is None or reference is None:
+    if session.pin is None or session.reference is None:
         return None
     world = (0.0, *session.pin)
-    point = pixel_at(reference, world)
-    motions: dict[object, FrameMotion] = {}
-    if session.request is not None and session.registration is not None:
-        motions = dict(zip(session.request.layers, session.registration.frames, strict=True))
     frames = []
     for layer in session.included:
-        cube, motion = cube_of(layer), motions.get(layer)
-        if cube is not None and not (motion is not None and motion.excluded):
-            where = pixel_at(layer, world) if motion is None else point_in_frame(motion, point)
-            frames.append((layer.name, cube, where))
+        cube, motion = cube_of(layer), session.motions.get(layer)
+        if cube is None or (motion is not None and motion.excluded):
+            continue
+        if motion is None or session.motion_reference is None:
+            where = pixel_at(layer, world)
+        else:
+            where = point_in_frame(motion, pixel_at(session.motion_reference, world))
+        frames.append((layer.name, cube, where))
     if not frames:
         return None
+    estimated = session.reference if session.request is None else session.request.reference_layer
     baseline = None if session.result is None else session.result.baseline
-    return Plan(point, tuple(frames), baseline, session.estimate)
+    return Plan(pixel_at(estimated, world), tuple(frames), baseline, session.estimate)
 
 
 def point_in_frame(motion: FrameMotion, point: Point) -> Point:

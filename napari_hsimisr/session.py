@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 from weakref import WeakSet
@@ -14,13 +15,21 @@ from psygnal import Signal
 from hsimisr.cube import Cube, FrameStack
 from hsimisr.errors import HsimisrError, StackError
 from hsimisr.geometry import View
-from hsimisr.physics.types import Estimate, Registration
+from hsimisr.physics.types import Estimate, FrameMotion
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.events import Cancelled, Event, Failed, Finished, Preview, Progress, Result
 from hsimisr.pipeline.job import Job
 from napari_hsimisr.layers import align_frames, cube_of, is_frame, starting_band, unalign_frames
 from napari_hsimisr.overlays import Overlays
 from napari_hsimisr.view import current_view
+
+Later = Callable[[Callable[[], None]], None]
+"""Runs a step after what the window has to do meanwhile, in order: adding one layer takes napari 0.1 s."""
+
+
+def at_once(step: Callable[[], None]) -> None:
+    """`Later` without a window."""
+    step()
 
 
 class JobRunner(Protocol):
@@ -55,15 +64,6 @@ class Request:
     def reference_layer(self) -> Image:
         return self.layers[self.reference]
 
-    def same_motion(self, other: Request) -> bool:
-        """Whether the motion found for one request holds for the other."""
-        mine, theirs = self.config, other.config
-        return (
-            self.layers == other.layers
-            and self.reference == other.reference
-            and (mine.psf, mine.subspace, mine.register_) == (theirs.psf, theirs.subspace, theirs.register_)
-        )
-
 
 class Session:
     """Frames in, requests to the engine, results onto the canvas.
@@ -72,7 +72,7 @@ class Session:
         request: the request whose estimate is shown, or None.
         estimate: what is shown, perhaps still a preview.
         result: the finished result of `request`, or None.
-        registration: the motion of the frames of `request`, as far as it is known.
+        motions: the motion of every frame that a run has registered, relative to `motion_reference`.
         pin: the point whose spectra are shown, in world coordinates ``(y, x)``, or None.
     """
 
@@ -83,15 +83,17 @@ class Session:
     status_changed = Signal(Status)
     pin_changed = Signal()
 
-    def __init__(self, viewer: ViewerModel, engine: JobRunner) -> None:
+    def __init__(self, viewer: ViewerModel, engine: JobRunner, later: Later = at_once) -> None:
         self.viewer = viewer
         self.request: Request | None = None
         self.estimate: Estimate | None = None
         self.result: Result | None = None
-        self.registration: Registration | None = None
+        self.motions: dict[Image, FrameMotion] = {}
+        self.motion_reference: Image | None = None
         self.pin: tuple[float, float] | None = None
         self.overlays = Overlays(viewer)
         self._engine = engine
+        self._later = later
         self._numbers = itertools.count(1)
         self._pending: Request | None = None
         self._left_out: WeakSet[Image] = WeakSet()
@@ -150,8 +152,6 @@ class Session:
             self.status_changed.emit(Status(str(error), error=True))
             return
         self._pending = request
-        known = self.result is not None and self.request is not None and request.same_motion(self.request)
-        usable = known and self.result is not None and not self.result.scene.provisional
         self.busy_changed.emit(True)
         self.status_changed.emit(
             Status("refining " + ("the whole frame" if whole else f"the view {request.view}") + " …")
@@ -164,7 +164,6 @@ class Session:
                 reference=request.reference,
                 view=request.view,
                 kind="cube" if whole else "view",
-                registration=self.registration if usable else None,
             )
         )
 
@@ -213,21 +212,22 @@ class Session:
         return Request(next(self._numbers), tuple(layers), cubes, index, config, view)
 
     def _show(self, request: Request, estimate: Estimate) -> None:
-        if self.registration is not None and (self.request is None or not request.same_motion(self.request)):
-            self.registration = None
         self.request, self.estimate, self.result = request, estimate, None
         self.overlays.show(estimate, request.reference_layer, request.config.dump())
         self.estimate_changed.emit()
 
     def _finish(self, request: Request, result: Result) -> None:
         self.request, self.estimate, self.result = request, result.estimate, result
-        self.registration = result.scene.registration
-        self._apply_alignment()
+        self.motions = dict(zip(request.layers, result.scene.registration.frames, strict=True))
+        self.motion_reference = request.reference_layer
         self.overlays.show(result.estimate, request.reference_layer, result.config.dump())
-        self.overlays.show_uncertainty(result.estimate, request.reference_layer)
-        self.estimate_changed.emit()
-        self.frames_changed.emit()
         self._end(Status(_summary(request, result)))
+        for step in (self.estimate_changed.emit, self._apply_alignment, self._show_uncertainty):
+            self._later(step)
+
+    def _show_uncertainty(self) -> None:
+        if self.request is not None and self.estimate is not None:
+            self.overlays.show_uncertainty(self.estimate, self.request.reference_layer)
 
     def _end(self, status: Status) -> None:
         self._pending = None
@@ -235,12 +235,12 @@ class Session:
         self.status_changed.emit(status)
 
     def _apply_alignment(self) -> None:
-        if self.request is None or self.registration is None:
+        if self.motion_reference is None:
             return
         if self._aligned:
-            align_frames(self.request.layers, self.registration)
+            align_frames(self.motions, self.motion_reference)
         else:
-            unalign_frames(self.request.layers)
+            unalign_frames(self.motions)
 
     def _look_for_frames(self) -> None:
         frames = [layer for layer in self.viewer.layers if is_frame(layer)]
@@ -258,5 +258,5 @@ def _summary(request: Request, result: Result) -> str:
     grid, frames = result.estimate.grid, len(result.scene.registration.included)
     what = "whole frame" if request.view is None else f"view {request.view}"
     text = f"{what} refined ×{grid.scale} from {frames} of {len(request.layers)} frames by {result.estimate.method}"
-    seconds = result.diagnostics.get("seconds")
-    return text + (f" in {seconds:.1f} s" if isinstance(seconds, float) else "")
+    seconds = sum(result.diagnostics["timings"].values())
+    return f"{text}, rank {result.estimate.subspace.rank}, in {seconds:.1f} s"

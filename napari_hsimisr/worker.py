@@ -37,6 +37,9 @@ def main() -> None:
     module, _, function = runner.partition(":")
     run = getattr(import_module(module), function)
     _warm_up()
+    from hsimisr.pipeline.scene_cache import SceneCache
+
+    scenes = SceneCache()  # a new view of the same frames need not register them again
     one_at_a_time = threading.Lock()
 
     def answer(event: object) -> None:
@@ -45,21 +48,18 @@ def main() -> None:
 
     answer(Ready(os.getpid()))
     while True:
-        _carry_out(run, *jobs.get(), answer)
+        job, cancel = jobs.get()
+        _carry_out(partial(run, job, answer, cancel, scenes), job.number, answer)
 
 
-def _carry_out(run: Callable[..., None], job: Any, cancel: threading.Event, answer: Callable[[object], None]) -> None:
+def _carry_out(run: Callable[[], None], number: int, answer: Callable[[object], None]) -> None:
     from hsimisr.pipeline.events import Failed
 
     try:
-        run(job, answer, cancel)
-    except MemoryError:
-        traceback.print_exc()
-        hint = "refine a smaller view, choose a smaller scale or a lower subspace rank"
-        answer(Failed(job.number, "the job needs more memory than there is", hint))
+        run()
     except Exception as error:  # noqa: BLE001 - the process boundary: a bug must reach the user, and the log
         traceback.print_exc()
-        answer(Failed(job.number, f"{type(error).__name__}: {error}", "this is a bug; the terminal shows where"))
+        answer(Failed(number, f"{type(error).__name__}: {error}", "this is a bug; the terminal shows where"))
 
 
 def _listen(requests: IO[bytes], folder: Path, jobs: queue.SimpleQueue[tuple[Any, threading.Event]]) -> None:

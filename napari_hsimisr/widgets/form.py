@@ -95,7 +95,8 @@ def _row(field: FieldInfo, title: str) -> Widget | None:
     kind, bounds = field.annotation, _bounds(field)
     options = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
     models = [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
-    about = {"label": title, "tooltip": field.description or ""}
+    tooltip = {"tooltip": field.description or ""}
+    about = {"label": title} | tooltip
     if len(models) > 1:
         return MethodForm(models, default, title)
     if models:
@@ -106,7 +107,7 @@ def _row(field: FieldInfo, title: str) -> Widget | None:
     if len(options) > 1:
         return AutoNumber(default, **about)
     if kind is bool:
-        return CheckBox(value=default, text=title, **about)
+        return CheckBox(value=default, text=title, **tooltip)
     if kind is int:
         return SpinBox(value=default, **bounds, **about)
     if kind is float:

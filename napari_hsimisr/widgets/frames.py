@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from napari.layers import Image
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHeaderView, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
@@ -16,7 +15,7 @@ class FrameList(QWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self._tree = QTreeWidget(rootIsDecorated=False)
+        self._tree = QTreeWidget(rootIsDecorated=False, objectName="frames")
         self._tree.setHeaderLabels(["Frame", "Δy (px)", "Δx (px)"])
         self._tree.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         for column in (1, 2):
@@ -36,11 +35,12 @@ class FrameList(QWidget):
         self._tree.itemChanged.connect(self._toggle)
         self._reference.activated.connect(self._choose)
         session.frames_changed.connect(self.refresh)
+        session.estimate_changed.connect(self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
         """Draw the session's frames anew."""
-        session, motions = self._session, _motions(self._session)
+        session, motions = self._session, self._session.motions
         with QSignalBlocker(self._tree), QSignalBlocker(self._reference):
             self._tree.clear()
             for layer in session.frames:
@@ -65,12 +65,6 @@ class FrameList(QWidget):
 
     def _choose(self, index: int) -> None:
         self._session.choose_reference(self._reference.itemData(index))
-
-
-def _motions(session: Session) -> dict[Image, FrameMotion]:
-    if session.request is None or session.registration is None:
-        return {}
-    return dict(zip(session.request.layers, session.registration.frames, strict=True))
 
 
 def _shift(motion: FrameMotion | None) -> list[str]:

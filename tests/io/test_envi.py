@@ -127,8 +127,9 @@ def test_header_of_another_program_is_refused(tmp_path):
 @pytest.mark.parametrize("rotation", [0.0, 30.0])
 def test_place_agrees_with_gdal(image, make_envi, rotation):
     rasterio = pytest.importorskip("rasterio")
-    options = f", rotation={rotation}" if rotation else ""
-    path = make_envi(image, map_info=f"{{UTM, 3, 2, 353128.75, 3813729.5, 15, 12, 11, North, WGS-84{options}}}")
+    # GDAL takes the reference pixel as unrotated, so rotated grids are compared with the first as reference
+    reference, options = ("1, 1", f", rotation={rotation}") if rotation else ("3, 2", "")
+    path = make_envi(image, map_info=f"{{UTM, {reference}, 353128.75, 3813729.5, 15, 12, 11, North, WGS-84{options}}}")
     cube = open_cube(path)
     with rasterio.open(path.with_suffix(".img")) as dataset:
         np.testing.assert_allclose(cube.transform, dataset.transform.to_gdal(), atol=1e-6)
@@ -172,7 +173,8 @@ def test_a_large_image_opens_at_once(tmp_path: Path) -> None:
             file.seek(2 * (band * lines * samples + lines // 2 * samples + samples // 2))
             file.write(b"\x01\x00")
     (tmp_path / "large.hdr").write_text(
-        f"ENVI\nsamples = {samples}\nlines = {lines}\nbands = {bands}\ndata type = 12\ninterleave = bsq\nbyte order = 0\n"
+        f"ENVI\nsamples = {samples}\nlines = {lines}\nbands = {bands}\n"
+        "data type = 12\ninterleave = bsq\nbyte order = 0\n"
     )
     cube = open_cube(tmp_path / "large.hdr")
     assert not cube.bad.any()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import sys
 
 import numpy as np
@@ -20,16 +19,8 @@ TRANSFORM = (365055.0, 30.0, 0.0, 5807085.0, 0.0, -30.0)
 @pytest.fixture
 def without_rasterio(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a machine where the extra `geo` is not installed."""
-    real_import = builtins.__import__
-
-    def importing(name, *args, **kwargs):
-        if name.split(".")[0] == "rasterio":
-            raise ImportError(name)
-        return real_import(name, *args, **kwargs)
-
-    for module in [name for name in sys.modules if name.split(".")[0] == "rasterio"]:
-        monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setattr(builtins, "__import__", importing)
+    for module in {"rasterio"} | {name for name in sys.modules if name.startswith("rasterio.")}:
+        monkeypatch.setitem(sys.modules, module, None)
 
 
 @pytest.mark.parametrize("planar", ["separate", "contig"])

@@ -50,7 +50,9 @@ class Desk:
         estimate = Estimate(mean, subspace, grid, np.full_like(mean, 0.25))
         motion = Registration((FrameMotion(np.eye(3)), FrameMotion(translation(SHIFT))))
         prior = PowerSpectrum(np.array([0.0, 1.0]), np.ones((2, 2)))
-        return Result(estimate, estimate, SceneModel(motion, "box", subspace, prior, 2), PipelineConfig())
+        return Result(
+            estimate, estimate, SceneModel(motion, "box", subspace, prior, 2), PipelineConfig(), {"timings": {}}
+        )
 
 
 def ramp(shift: tuple[float, float]) -> np.ndarray:

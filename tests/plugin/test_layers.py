@@ -10,7 +10,7 @@ from napari.layers import Image
 
 from hsimisr.cube import Cube
 from hsimisr.geometry import Grid, View, apply_motion, hr_to_lr, translation
-from hsimisr.physics.types import Estimate, FrameMotion, Registration, Subspace
+from hsimisr.physics.types import Estimate, FrameMotion, Subspace
 from napari_hsimisr.layers import CUBE, STD, align_frames, cube_of, frame_layer, is_frame, starting_band, unalign_frames
 from napari_hsimisr.overlays import REFINED, UNCERTAINTY, Overlays
 
@@ -132,7 +132,7 @@ def test_aligned_frames_show_a_ground_point_at_one_place() -> None:
     other = make_frame(scale=(1, 3, 3))  # its own placement does not matter
     motion = translation((1.5, -0.75))
     motion[:2, :2] += [[0.01, -0.005], [0.004, -0.01]]
-    align_frames((reference, other), Registration((FrameMotion(np.eye(3)), FrameMotion(motion))))
+    align_frames({reference: FrameMotion(np.eye(3)), other: FrameMotion(motion)}, reference)
     for point in ((0.0, 0.0), (7.25, 12.5)):
         np.testing.assert_allclose(
             other.data_to_world((0, *apply_motion(motion, point))), reference.data_to_world((0, *point)), atol=1e-9

@@ -16,6 +16,7 @@ from napari_hsimisr.overlays import REFINED
 from napari_hsimisr.view import current_view, world_at
 
 H, W = 24, 20
+SHIFT = (1.5, -2.25)
 
 
 def test_frames_follow_the_layers(desk) -> None:
@@ -93,19 +94,17 @@ def test_previews_and_the_result_go_into_one_layer_and_late_events_nowhere(desk)
     assert layer.metadata["hsimisr_provenance"]["scale"] == 2
 
 
-def test_known_motion_is_reused_until_something_it_depends_on_changes(desk) -> None:
+def test_a_result_tells_the_motion_of_its_frames_and_shows_them_aligned(desk) -> None:
     session = desk.session
+    reference, other = session.frames
     session.refine(PipelineConfig(), whole=True)
     session.handle(Finished(desk.jobs[-1].number, desk.result()))
-    session.refine(PipelineConfig.build(options={"invert": {"method": "tv"}}), whole=True)
-    assert desk.jobs[-1].registration is session.registration is not None
-    session.handle(Cancelled(desk.jobs[-1].number))
-    for config in (PipelineConfig(psf="box"), PipelineConfig.build(options={"register": {"method": "none"}})):
-        session.refine(config, whole=True)
-        assert desk.jobs[-1].registration is None
-    session.include(session.frames[1], False)
-    session.refine(PipelineConfig(), whole=True)
-    assert desk.jobs[-1].registration is None
+    assert session.motion_reference is reference
+    np.testing.assert_array_equal(session.motions[other].shift, SHIFT)
+    ground = world_at(reference, (9.0, 9.0))
+    np.testing.assert_allclose(world_at(other, (9.0 + SHIFT[0], 9.0 + SHIFT[1])), ground)
+    session.show_aligned(False)
+    np.testing.assert_allclose(world_at(other, (9.0, 9.0)), ground)
 
 
 def test_a_failure_is_told_with_its_hint_and_the_last_picture_stays(desk) -> None:

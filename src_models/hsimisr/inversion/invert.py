@@ -21,6 +21,7 @@ from hsimisr.inversion.config import (
     TotalVariationConfig,
 )
 from hsimisr.inversion.iterative import back_project, total_variation
+from hsimisr.inversion.variance import posterior_variance
 from hsimisr.physics.canvas import Canvas
 from hsimisr.physics.observations import Observations, lay_out
 from hsimisr.physics.psf import Psf
@@ -83,9 +84,10 @@ def invert(
         psf = Psf.parse(scene.psf)
         if config.inflate:
             observations = lmmse.inflated(observations, registration, scene.prior, psf)
-        spectrum, _, _ = lmmse.solve(observations, scene.prior, config.iterations, config.tolerance, None, on_step)
-        variance = lmmse.posterior_variance(observations, scene.prior, psf)
-        return lmmse.view_image(canvas, spectrum), variance
+        found = lmmse.solve(observations, scene.prior, config, on_step)
+        found = lmmse.follow_contrast(found, config, on_step)
+        variance = posterior_variance(observations, scene.prior, psf, found.contrast)
+        return lmmse.view_image(canvas, found.spectrum), variance
     margin_grid = Grid(grid.scale, canvas.origin, canvas.hr_shape)
     first = baselines.registered_mean(window.frames, window.masks, window.starts, registration, margin_grid)
     start = canvas.to_spectrum(torch.from_numpy(first).to(device))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -20,12 +20,14 @@ class NormalEquations:
         precision: prior precision Q ``(r, s*s, h, w//2+1)``.
         closed_form: the inverse where nothing is masked; the preconditioner.
         right_side: what the solution is pulled to; ``A' W y`` for a zero prior mean.
+        contrast: map v ``(H, W)`` that modulates the prior to ``Q^(1/2) diag(1 / v) Q^(1/2)``, or None.
     """
 
     observations: Observations
     precision: torch.Tensor
     closed_form: ClosedForm
     right_side: torch.Tensor
+    contrast: torch.Tensor | None = None
 
     @classmethod
     def build(cls, observations: Observations, prior: PowerSpectrum) -> NormalEquations:
@@ -34,6 +36,13 @@ class NormalEquations:
         closed = ClosedForm.build(o.canvas, o.operator.phases, o.trust, precision)
         return cls(o, precision, closed, o.operator.adjoint(o.precision * o.data))
 
+    def with_contrast(self, contrast: torch.Tensor) -> NormalEquations:
+        """The same data under a prior that follows a contrast map; preconditioned by its geometric mean."""
+        o = self.observations
+        strength = float((-contrast.log().mean()).exp())
+        closed = ClosedForm.build(o.canvas, o.operator.phases, o.trust, self.precision * strength)
+        return replace(self, closed_form=closed, contrast=contrast)
+
     def start(self) -> torch.Tensor:
         """The closed-form solution of the filled frames: close to the solution except near what was not measured."""
         o = self.observations.filled()
@@ -41,14 +50,21 @@ class NormalEquations:
 
     def apply(self, spectrum: torch.Tensor) -> torch.Tensor:
         o = self.observations
-        return o.operator.adjoint(o.precision * o.operator.forward(spectrum)) + self.precision * spectrum
+        return o.operator.adjoint(o.precision * o.operator.forward(spectrum)) + self.regularise(spectrum)
+
+    def regularise(self, spectrum: torch.Tensor) -> torch.Tensor:
+        """The prior precision times a spectrum."""
+        if self.contrast is None:
+            return self.precision * spectrum
+        canvas, root = self.observations.canvas, self.precision.sqrt()
+        return root * canvas.to_spectrum(canvas.to_image(root * spectrum) / self.contrast)
 
     def objective(self, spectrum: torch.Tensor) -> float:
         """``sum W (y - A x)^2 + x' Q x``, which the solution minimises."""
         o = self.observations
         error = o.data - o.operator.forward(spectrum)
         fit = float((o.precision * error**2).sum(dtype=torch.float64))
-        return fit + float(o.canvas.dot(spectrum, self.precision * spectrum).sum())
+        return fit + float(o.canvas.dot(spectrum, self.regularise(spectrum)).sum())
 
 
 def conjugate_gradients(

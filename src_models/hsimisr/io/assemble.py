@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from hsimisr.cube import Cube, CubeSource
 from hsimisr.errors import ReadError
 from hsimisr.io.axes import find_axes
 from hsimisr.io.empty_bands import empty_bands
-from hsimisr.io.record import from_record
+from hsimisr.io.record import refine
 from hsimisr.io.stored import BandTable, Stored
 from hsimisr.io.wavelengths import to_nanometres
 
@@ -49,33 +51,36 @@ def to_cube(oriented: Stored, source: CubeSource) -> Cube:
     """The cube that `source` names in an oriented array.
 
     Raises:
-        ReadError: the frame is not there or none was named, the file holds no data, or its record is damaged.
+        ReadError: the frame is not there or none was named, the file holds no data, or its data cannot be decoded.
     """
     path = Path(source.path)
     data = _pick(oriented, source)
     name = path.name.removesuffix(path.suffix)
     name = name if source.variable is None else f"{name}:{source.variable}"
     name = name if source.index is None else f"{name}#{source.index}"
+    notes = oriented.notes
     fields: dict[str, Any] = {
         "nodata": oriented.nodata,
         "scale_factor": oriented.scale_factor,
         "crs": oriented.crs,
         "transform": oriented.transform,
         "extra": dict(oriented.extra),
+        "bad": np.zeros(data.shape[0], bool),
     }
-    notes = oriented.notes
-    bad = np.zeros(data.shape[0], bool)
     if source.bands_as_frames:
         notes = (*notes, f"its {oriented.array.shape[0]} images are taken as frames of one band each")
-    elif oriented.record is not None:
-        fields = from_record(oriented.record, data.shape[0], path)
-        bad = fields.pop("bad")
-        _check_lengths(fields, data.shape[0], path)
     else:
-        band_fields, bad, band_notes = _describe_bands(oriented.bands, data.shape[0])
+        band_fields, band_notes = _describe_bands(oriented.bands, data.shape[0])
         fields |= band_fields
         notes = (*notes, *band_notes)
-    empty = empty_bands(data, fields["nodata"])
+        if oriented.record is not None:
+            fields, record_notes = refine(fields, oriented.record, data.shape)
+            notes = (*notes, *record_notes)
+    bad = fields.pop("bad")
+    try:
+        empty = empty_bands(data, fields["nodata"])
+    except (OSError, ValueError, RuntimeError, EOFError, zlib.error, struct.error) as error:
+        raise ReadError(f"{path}: its data cannot be decoded ({error}); it is damaged, copy it again") from error
     if empty.all():
         raise ReadError(f"{path}: holds no data: every value of {name} is zero, NaN or nodata; take another file")
     if (empty & ~bad).any():
@@ -101,8 +106,8 @@ def _pick(oriented: Stored, source: CubeSource) -> da.Array:
     return image
 
 
-def _describe_bands(table: BandTable, bands: int) -> tuple[dict[str, Any], Any, tuple[str, ...]]:
-    """Wavelengths and widths in nanometres, bad bands, and notes on entries that do not fit."""
+def _describe_bands(table: BandTable, bands: int) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Wavelengths and widths in nanometres and bad bands, as arguments of `Cube`; and notes on what does not fit."""
     notes: list[str] = []
     centres, fwhm, bad = table.centres, table.fwhm, table.bad
     for what, values in (("wavelengths", centres), ("widths", fwhm), ("bad-band flags", bad)):
@@ -115,17 +120,10 @@ def _describe_bands(table: BandTable, bands: int) -> tuple[dict[str, Any], Any, 
         unplaced = ~(np.isfinite(centres) & (centres > 0))
         if unplaced.all():
             notes.append("the wavelengths are all zero or missing and are left out")
-            return {}, flags, tuple(notes)
+            return {"wavelengths": None, "fwhm": None, "bad": flags}, tuple(notes)
         if unplaced.any():
             notes.append(f"{int(unplaced.sum())} bands have no wavelength and are marked bad")
             centres, flags = np.where(unplaced, np.nan, centres), flags | unplaced
         centres, fwhm, unit_notes = to_nanometres(centres, table.unit, fwhm)
         notes.extend(unit_notes)
-    return {"wavelengths": centres, "fwhm": fwhm}, flags, tuple(notes)
-
-
-def _check_lengths(fields: dict[str, Any], bands: int, path: Path) -> None:
-    for key in ("wavelengths", "fwhm"):
-        values = fields[key]
-        if values is not None and len(values) != bands:
-            raise ReadError(f"{path}: its record lists {len(values)} {key} for {bands} bands; write the file anew")
+    return {"wavelengths": centres, "fwhm": fwhm, "bad": flags}, tuple(notes)

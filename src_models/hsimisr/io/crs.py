@@ -45,8 +45,8 @@ def parse_map_info(fields: Sequence[str]) -> tuple[Transform, str | None]:
     reference_x, reference_y, easting, northing, size_x, size_y = (float(value) for value in fields[1:7])
     options = dict(part.split("=", 1) for part in fields[7:] if "=" in part)
     angle = radians(float(options.get("rotation", 0.0)))
-    dx, rx = cos(angle) * size_x, 0.0 - sin(angle) * size_x  # 0.0 - 0.0 has no minus sign
-    ry, dy = 0.0 - sin(angle) * size_y, -cos(angle) * size_y
+    dx, rx = cos(angle) * size_x, sin(angle) * size_x
+    ry, dy = sin(angle) * size_y, -cos(angle) * size_y
     back_x, back_y = reference_x - 1, reference_y - 1
     transform = (easting - back_x * dx - back_y * rx, dx, rx, northing - back_x * ry - back_y * dy, ry, dy)
     return transform, _code([part.strip() for part in fields])

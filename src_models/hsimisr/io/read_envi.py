@@ -20,7 +20,7 @@ from hsimisr.io.wavelengths import from_band_names
 
 RECORD_KEY = "hsimisr record"
 RECORD_MARK = "json "  # keeps the header parser from reading the braces as a list
-DATA_SUFFIXES = ("", ".img", ".dat", ".raw", ".bin", ".hyspex", ".bsq", ".bil", ".bip")
+DATA_SUFFIXES = (".img", "", ".dat", ".raw", ".bin", ".hyspex", ".bsq", ".bil", ".bip")
 _AXES = {"bsq": "byx", "bil": "ybx", "bip": "yxb"}
 _TOLD_ELSEWHERE = {
     "samples", "lines", "bands", "header offset", "file type", "data type", "interleave", "byte order",
@@ -85,24 +85,32 @@ def read(path: Path) -> Stored:
 
 def _parse(path: Path) -> tuple[dict[str, Any], list[str]]:
     try:
+        content = path.read_bytes()
+        if not content.lstrip().startswith(b"ENVI"):
+            raise ReadError(f"{path}: not an ENVI header (its first line is not ENVI); choose an ENVI header")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about upper-case names, which ENVI itself ignores
-            try:
+            warnings.simplefilter("ignore")  # about upper-case names, which ENVI itself takes for the same
+            if _is_utf8(content):
                 return envi.read_envi_header(path), []
-            except UnicodeDecodeError:
-                return _parse_latin(path), ["the header is not UTF-8; read as Latin-1"]
-    except envi.FileNotAnEnviHeader as error:
-        raise ReadError(f"{path}: not an ENVI header (its first line is not ENVI); choose an ENVI header") from error
+            return _parse_latin(content), ["the header is not UTF-8; read as Latin-1"]
     except envi.EnviHeaderParsingError as error:
         raise ReadError(f"{path}: the ENVI header is damaged or cut off; a brace may not be closed") from error
     except OSError as error:
         raise ReadError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def _parse_latin(path: Path) -> dict[str, Any]:
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _parse_latin(content: bytes) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "header.hdr"
-        copy.write_text(path.read_bytes().decode("latin-1"))
+        copy.write_text(content.decode("latin-1"))
         header: dict[str, Any] = envi.read_envi_header(copy)
     return header
 

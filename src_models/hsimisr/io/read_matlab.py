@@ -85,9 +85,12 @@ class _Hdf5File:
         self.path = path
 
     def entries(self) -> list[Entry]:
-        with h5py.File(self.path) as file:
-            datasets = {name: item for name, item in file.items() if isinstance(item, h5py.Dataset)}
-            return [Entry(name, item.shape[::-1], _type(item)) for name, item in datasets.items()]
+        try:
+            with h5py.File(self.path) as file:
+                datasets = {name: item for name, item in file.items() if isinstance(item, h5py.Dataset)}
+                return [Entry(name, item.shape[::-1], _type(item)) for name, item in datasets.items()]
+        except (OSError, RuntimeError, KeyError) as error:
+            raise _damaged(self.path, error) from error
 
     def load(self, name: str) -> Data:
         with h5py.File(self.path) as file:

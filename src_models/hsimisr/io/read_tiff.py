@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
+from xml.sax.saxutils import unescape
 
 import numpy as np
 import tifffile
@@ -20,7 +22,7 @@ from hsimisr.io.stored import BandTable, Stored
 from hsimisr.io.wavelengths import from_band_names
 
 GDAL_METADATA, GDAL_NODATA = 42112, 42113
-RECORD_ITEM = "hsimisr_record"
+RECORD_ITEM = "HSIMISR_RECORD"
 _FRAME_AXES, _BAND_AXES = "T", "SCIQZ"
 
 
@@ -55,7 +57,7 @@ def read(path: Path) -> Stored:
             tags = {tag.code: tag.value for tag in page.tags}
             axes = _letters(series.axes)
             others = len(tiff.series) - 1
-    except (tifffile.TiffFileError, ValueError, IndexError, OSError) as error:
+    except (tifffile.TiffFileError, struct.error, ValueError, IndexError, OSError) as error:
         raise ReadError(f"{path}: cannot be read as TIFF ({error}); copy or export the file again") from error
     dataset, samples = _items(path, tags.get(GDAL_METADATA))
     table, band_notes = _bands(samples)
@@ -72,8 +74,8 @@ def read(path: Path) -> Stored:
         crs=crs,
         transform=transform,
         notes=(*notes, *band_notes, *scale_notes, *geo_notes),
-        extra={key: value for key, value in dataset.items() if key != RECORD_ITEM},
-        record=dataset.get(RECORD_ITEM),
+        extra={key: value for key, value in dataset.items() if key.upper() != RECORD_ITEM},
+        record=next((value for key, value in dataset.items() if key.upper() == RECORD_ITEM), None),
     )
 
 
@@ -117,7 +119,8 @@ def _items(path: Path, xml: Any) -> tuple[dict[str, str], list[dict[str, str]]]:
     dataset: dict[str, str] = {}
     samples: dict[int, dict[str, str]] = {}
     for item in root.iter("Item"):
-        name, text, sample = item.get("name", ""), item.text or "", item.get("sample")
+        name, sample = item.get("name", ""), item.get("sample")
+        text = unescape(item.text or "", {"&quot;": '"', "&apos;": "'"})  # GDAL escapes text twice
         target = dataset if sample is None else samples.setdefault(int(sample), {})
         target[name] = text
     return dataset, [samples.get(k, {}) for k in range(max(samples, default=-1) + 1)]

@@ -67,7 +67,14 @@ def _variable(file: h5py.File, name: str, cube: Cube) -> None:
     if cube.nodata is not None and (dtype.kind == "f" or cube.nodata == np.asarray(cube.nodata).astype(dtype)):
         fill = dtype.type(cube.nodata)
     variable = file.create_dataset(
-        name, cube.data.shape, dtype, chunks=chunks, fillvalue=fill, compression="gzip", shuffle=True
+        name,
+        cube.data.shape,
+        dtype,
+        chunks=chunks,
+        fillvalue=fill,
+        compression="gzip",
+        compression_opts=1,
+        shuffle=True,
     )
     for axis, dimension in enumerate(("band", "y", "x")):
         variable.dims[axis].attach_scale(file[dimension])

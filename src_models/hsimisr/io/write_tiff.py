@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
 
 import dask.array as da
 import tifffile
@@ -53,7 +54,7 @@ def _gdal_metadata(cube: Cube, record: str) -> str:
     root = ET.Element("GDALMetadata")
 
     def add(name: str, text: str, **attributes: str) -> None:
-        ET.SubElement(root, "Item", {"name": name, **attributes}).text = text
+        ET.SubElement(root, "Item", {"name": name, **attributes}).text = escape(text)  # GDAL unescapes twice
 
     for band in range(cube.bands):
         sample = str(band)

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from hsimisr.geometry import apply_motion
 from hsimisr.physics.canvas import Canvas
-from hsimisr.physics.operator import ObservationOperator, ShiftOperator, WarpOperator
+from hsimisr.physics.operator import ObservationOperator, ShiftOperator, WarpOperator, invert_motion
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import FrameMotion, Registration
 
@@ -121,6 +121,7 @@ def lay_out(
         operator = ShiftOperator(canvas, psf, shifts, device)
     else:
         operator = WarpOperator(canvas, psf, motions, moved, device)
+        weight *= np.stack([_shows_canvas(canvas, *placed) for placed in zip(motions, moved, strict=True)])[:, None]
     return Observations(
         operator,
         torch.from_numpy(data).to(device),
@@ -133,6 +134,18 @@ def canvas_offset(motion: FrameMotion, canvas: Canvas) -> npt.NDArray[np.int64]:
     """Whole pixels by which a frame is moved so that it lies on the canvas: its shift at the view's centre, rounded."""
     centre = np.asarray(canvas.view.origin) + (np.asarray(canvas.view.shape) - 1) / 2
     return np.rint(apply_motion(motion.matrix, centre) - centre).astype(np.int64)
+
+
+def _shows_canvas(canvas: Canvas, motion: FrameMotion, offset: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Canvas pixels ``(h, w)`` of a frame whose ground lies on the canvas, less its guard ring.
+
+    A frame that turns or stretches shows other ground too, which would wrap around the periodic boundary.
+    """
+    origin = np.asarray(canvas.origin)
+    pixels = np.moveaxis(np.indices(canvas.shape), 0, -1)
+    ground = invert_motion(motion, pixels + origin + offset) - origin
+    slack = GUARD - 0.5 - 1e-6  # half a pixel is what a pure shift leaves too
+    return np.asarray(((ground >= slack) & (ground <= np.array(canvas.shape) - 1 - slack)).all(-1))
 
 
 def _overlap(

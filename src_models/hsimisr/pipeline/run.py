@@ -11,7 +11,7 @@ import torch
 from hsimisr import errors
 from hsimisr.cube import Cube, CubeSource, FrameStack
 from hsimisr.geometry import View
-from hsimisr.inversion.config import BicubicConfig
+from hsimisr.inversion.config import BicubicConfig, InvertConfig, LmmseConfig
 from hsimisr.io.open import open_cube
 from hsimisr.physics.types import Estimate, Registration, SceneModel
 from hsimisr.pipeline.config import NoStage, PipelineConfig
@@ -91,7 +91,8 @@ def refine(
 
     def first_picture(scene: SceneModel) -> None:
         clock.lap("scene_s")
-        estimate = reconstruct(stack, scene, target, config.invert, context, with_variance=False, with_residual=False)
+        quick = _quick(config.invert)
+        estimate = reconstruct(stack, scene, target, quick, context, with_variance=False, with_residual=False)
         context.sink(Preview(context.job, "first", estimate))
         clock.lap("first_picture_s")
 
@@ -121,6 +122,11 @@ def refine(
         "view": str(target),
     }
     return Result(estimate, baseline, scene, config, diagnostics)
+
+
+def _quick(config: InvertConfig) -> InvertConfig:
+    """The same inversion as far as a first picture needs it."""
+    return config.model_copy(update={"rounds": 0}) if isinstance(config, LmmseConfig) else config
 
 
 class _Clock:

@@ -12,6 +12,7 @@ from hsimisr.errors import StackError
 from hsimisr.geometry import View, translation
 from hsimisr.inversion import lmmse
 from hsimisr.inversion.config import LmmseConfig
+from hsimisr.inversion.fitted_prior import fitted_prior
 from hsimisr.inversion.invert import FrameWindow, observe
 from hsimisr.inversion.prior import fit_power_law
 from hsimisr.physics.noise import estimate_noise
@@ -145,11 +146,9 @@ def _with_fitted_prior(
     observations = observe(frames, scene, sample, context.device)
     if settings.inflate:
         observations = lmmse.inflated(observations, scene.registration, scene.prior, Psf.parse(scene.psf))
-    spectrum, _, equations = lmmse.solve(
-        observations, scene.prior, settings.iterations, settings.tolerance, None, lambda _: context.check()
-    )
-    image = lmmse.view_image(observations.canvas, spectrum)
-    return replace(scene, prior=lmmse.fitted_prior(image, equations.closed_form, scene.prior))
+    found = lmmse.solve(observations, scene.prior, settings, lambda _: context.check())
+    image = lmmse.view_image(observations.canvas, found.spectrum)
+    return replace(scene, prior=fitted_prior(image, found.equations.closed_form, scene.prior))
 
 
 def _joint_steps(config: PipelineConfig) -> int:

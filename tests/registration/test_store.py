@@ -1,0 +1,162 @@
+"""Registrations as files."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+
+from hsimisr.cube import Cube, CubeSource, FrameStack
+from hsimisr.errors import ReadError, StackError, WriteError
+from hsimisr.geometry import translation
+from hsimisr.physics.psf import Psf
+from hsimisr.physics.types import FrameMotion, Registration
+from hsimisr.registration.psf_width import fwhm
+from hsimisr.registration.store import for_frames, read_registration, read_registration_file, write_registration
+
+NAMES = ["a.hdr", "b.hdr", "c.mat"]
+
+
+@pytest.fixture
+def registration():
+    rng = np.random.default_rng(0)
+    affine = translation((0.3, -0.7))
+    affine[:2, :2] += 0.01 * rng.standard_normal((2, 2))
+    return Registration(
+        (
+            FrameMotion(np.eye(3)),
+            FrameMotion(translation((1 / 3, -2 / 7)), rng.random((2, 2)), 1.02, rng.random(5), 0.8),
+            FrameMotion(affine, excluded=True, reason="cloud", field=rng.random((2, 6, 7), np.float32), model="affine"),
+        ),
+        method="joint",
+    )
+
+
+@pytest.fixture
+def path(tmp_path, registration):
+    sources = [CubeSource(str(tmp_path / "data" / name)) for name in NAMES[:2]]
+    sources.append(CubeSource(str(tmp_path / "data" / "c.mat"), "Y", 3))
+    (tmp_path / "out").mkdir()
+    target = tmp_path / "out" / "registration.json"
+    written = write_registration(target, registration, sources, np.arange(5) / 3, "mtf:0.29")
+    assert written == [target, tmp_path / "out" / "registration.npz"]
+    return target
+
+
+def stack_of(folder, order, reference=0):
+    sources = {"a": CubeSource(str(folder / "a.hdr")), "b": CubeSource(str(folder / "b.hdr"))}
+    sources["c"] = CubeSource(str(folder / "c.mat"), "Y", 3)
+    cubes = [Cube.from_array(np.ones((5, 6, 7)), name=name, source=sources[name]) for name in order]
+    return FrameStack(tuple(cubes), reference)
+
+
+def assert_same(ours: FrameMotion, theirs: FrameMotion) -> None:
+    np.testing.assert_array_equal(ours.matrix, theirs.matrix)
+    np.testing.assert_array_equal(ours.covariance, theirs.covariance)
+    for key in ("gain", "weight", "excluded", "reason", "model"):
+        assert getattr(ours, key) == getattr(theirs, key)
+    for key in ("offset", "field"):
+        assert (getattr(ours, key) is None) == (getattr(theirs, key) is None)
+        if getattr(ours, key) is not None:
+            np.testing.assert_array_equal(getattr(ours, key), getattr(theirs, key))
+
+
+def test_comes_back_identical(path, registration):
+    read = read_registration(path)
+    assert (read.reference, read.method) == (0, "joint")
+    for ours, theirs in zip(read.frames, registration.frames, strict=True):
+        assert_same(ours, theirs)
+    content = read_registration_file(path)
+    assert content.noise == (np.arange(5) / 3).tolist()
+    assert content.psf.kind == "mtf:0.29"
+
+
+def test_paths_are_relative_so_that_the_folder_can_move(path):
+    content = json.loads(path.read_text())
+    assert [frame["file"] for frame in content["frames"]] == ["../data/a.hdr", "../data/b.hdr", "../data/c.mat"]
+    assert content["frames"][2]["params"] == [0.3, -0.7]
+
+
+def test_frames_are_matched_by_file_in_any_order_and_number(path, tmp_path, registration):
+    for folder in (tmp_path / "data", tmp_path / "moved"):  # by whole path, or by name alone
+        found = for_frames(path, stack_of(folder, "ca", reference=1))
+        assert found.reference == 1
+        assert_same(found.frames[0], registration.frames[2])
+        assert_same(found.frames[1], registration.frames[0])
+
+
+def test_frames_that_do_not_fit_are_named(path, tmp_path):
+    with pytest.raises(StackError, match=r"make .*a\.hdr the reference"):
+        for_frames(path, stack_of(tmp_path / "data", "bca", reference=0))
+    stranger = Cube.from_array(np.ones((5, 6, 7)), source=CubeSource(str(tmp_path / "z.hdr")))
+    with pytest.raises(StackError, match=r"z\.hdr is not in it; it knows \.\./data/a\.hdr"):
+        for_frames(path, FrameStack((stranger,)))
+    with pytest.raises(StackError, match="comes from no file"):
+        for_frames(path, FrameStack((Cube.from_array(np.ones((5, 6, 7))),)))
+
+
+def test_a_name_that_fits_twice_is_not_guessed(tmp_path, registration):
+    sources = [CubeSource(str(tmp_path / folder / "a.hdr")) for folder in "xyz"]
+    write_registration(tmp_path / "r.json", registration, sources, np.ones(5), "box")
+    assert_same(for_frames(tmp_path / "r.json", stack_of(tmp_path / "x", "a")).frames[0], registration.frames[0])
+    with pytest.raises(StackError, match="fits several"):
+        for_frames(tmp_path / "r.json", stack_of(tmp_path / "w", "a"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("version", 2, "version"),
+        ("reference", 3, "frame 3 of 3"),
+        ("frames", [], "frames"),
+        ("noise", None, "noise"),
+        ("psf", "box", "psf"),
+    ],
+)
+def test_bad_content_is_named(path, key, value, message):
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, key: value}))
+    with pytest.raises(ReadError, match=message) as error:
+        read_registration(path)
+    assert "registration.json" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "not json", "\x00\xff"])
+def test_damaged_files_are_refused(path, text):
+    path.write_text(text)
+    with pytest.raises(ReadError, match=r"registration\.json"):
+        read_registration(path)
+
+
+def test_missing_files_are_refused(path, tmp_path):
+    with pytest.raises(ReadError, match=r"nowhere\.json"):
+        read_registration(tmp_path / "nowhere.json")
+    path.with_suffix(".npz").write_bytes(b"PK broken")
+    with pytest.raises(ReadError, match=r"registration\.npz"):
+        read_registration(path)
+    path.with_suffix(".npz").unlink()
+    with pytest.raises(ReadError, match=r"registration\.npz"):
+        read_registration(path)
+
+
+def test_files_and_frames_must_be_as_many(tmp_path, registration):
+    with pytest.raises(WriteError, match="1 files for 3"):
+        write_registration(tmp_path / "r.json", registration, [CubeSource("a.hdr")], np.ones(5), "box")
+
+
+@pytest.mark.parametrize("spec", ["mtf:0.2", "mtf:0.29", "mtf:0.5", "gauss:0.8", "gauss:2", "bicubic"])
+def test_width_is_where_the_psf_has_half_its_peak(spec):
+    """The PSF by the slow way: the inverse Fourier transform of its transfer function."""
+    transfer = Psf.parse(spec).transfer
+
+    def psf(x: float) -> float:
+        return 2 * quad(lambda f: float(transfer(np.array(f))) * np.cos(2 * np.pi * f * x), 0, 40, limit=2000)[0]
+
+    assert psf(fwhm(spec) / 2) == pytest.approx(psf(0) / 2, rel=2e-3)
+
+
+def test_width_of_the_box_is_one_pixel():
+    assert fwhm("box") == 1
