@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from napari.components import ViewerModel
@@ -22,6 +24,20 @@ def join_session(viewer: ViewerModel, dock: QWidget) -> Session:
     shared.docks += 1
     dock.destroyed.connect(shared.leave)
     return shared.session
+
+
+def connect(dock: QWidget, signal: Connectable, slot: Callable[..., object]) -> None:
+    """Connect a signal of the viewer or the session, which outlive the dock, until the dock is destroyed."""
+    signal.connect(slot)
+    dock.destroyed.connect(lambda: signal.disconnect(slot))
+
+
+class Connectable(Protocol):
+    """A napari event emitter or a psygnal signal."""
+
+    def connect(self, slot: Callable[..., object], /) -> object: ...
+
+    def disconnect(self, slot: Callable[..., object], /) -> object: ...
 
 
 class _Shared:

@@ -19,15 +19,15 @@ class ModelForm(Container[Any]):
     """One row per knob of `model`; `values` is what the model validates. Fields without a choice are left out."""
 
     def __init__(self, model: type[BaseModel], only: Iterable[str] | None = None, prefix: str = "") -> None:
-        self._rows = _rows(model, model.model_fields if only is None else only, prefix)
-        has_groups = any(isinstance(row, _GROUPS) for row in self._rows.values())
-        super().__init__(widgets=list(self._rows.values()), labels=not has_groups)
+        self.rows = _rows(model, model.model_fields if only is None else only, prefix)
+        has_groups = any(isinstance(row, _GROUPS) for row in self.rows.values())
+        super().__init__(widgets=list(self.rows.values()), labels=not has_groups)
         self.margins = (0, 0, 0, 0)
 
     @property
     def values(self) -> Values:
         """Plain values by knob."""
-        return _values(self._rows)
+        return _values(self.rows)
 
 
 class MethodForm(Container[Any]):
@@ -45,15 +45,15 @@ class MethodForm(Container[Any]):
     @property
     def values(self) -> Values:
         """Plain values by knob, the method among them."""
-        return {"method": self.method.value, **_values(self._knobs)}
+        return {"method": self.method.value, **_values(self.knobs)}
 
     def _draw(self) -> None:
         while len(self) > 1:
             self.pop(-1)
         model = self._models[self.method.value]
         self.method.tooltip = (model.__doc__ or "").strip()
-        self._knobs = _rows(model, [name for name in model.model_fields if name != "method"])
-        self.extend(self._knobs.values())
+        self.knobs = _rows(model, [name for name in model.model_fields if name != "method"])
+        self.extend(self.knobs.values())
 
 
 class AutoNumber(Container[Any]):

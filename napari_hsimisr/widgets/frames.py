@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from napari.layers import Image
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHeaderView, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
 from hsimisr.physics.types import FrameMotion
+from napari_hsimisr.app import connect
 from napari_hsimisr.session import Session
+
+LAYER = Qt.ItemDataRole.UserRole
 
 
 class FrameList(QWidget):
@@ -34,37 +38,50 @@ class FrameList(QWidget):
 
         self._tree.itemChanged.connect(self._toggle)
         self._reference.activated.connect(self._choose)
-        session.frames_changed.connect(self.refresh)
-        session.estimate_changed.connect(self.refresh)
+        for changed in (session.frames_changed, session.estimate_changed):
+            connect(self, changed, self.refresh)
         self.refresh()
 
     def refresh(self) -> None:
-        """Draw the session's frames anew."""
-        session, motions = self._session, self._session.motions
+        """Show the session's frames as they are now."""
+        session = self._session
         with QSignalBlocker(self._tree), QSignalBlocker(self._reference):
-            self._tree.clear()
-            for layer in session.frames:
-                item = QTreeWidgetItem([layer.name, *_shift(motions.get(layer))])
-                item.setData(0, Qt.ItemDataRole.UserRole, layer)
-                item.setCheckState(0, Qt.CheckState.Checked if layer in session.included else Qt.CheckState.Unchecked)
-                for column in (1, 2):
-                    item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight)
-                motion = motions.get(layer)
-                item.setToolTip(
-                    0, f"left out by the run: {motion.reason}" if motion and motion.excluded else layer.name
-                )
-                self._tree.addTopLevelItem(item)
+            if [item.data(0, LAYER) for item in self._items()] != session.frames:
+                self._tree.clear()  # never while a box of it is being ticked: that item would be deleted in mid-change
+                self._tree.addTopLevelItems([_new_item(layer) for layer in session.frames])
+            for item in self._items():
+                layer = item.data(0, LAYER)
+                _update(item, layer, layer in session.included, session.motions.get(layer))
             self._reference.clear()
             for layer in session.included:
                 self._reference.addItem(layer.name, layer)
             if session.reference is not None:
                 self._reference.setCurrentIndex(session.included.index(session.reference))
 
+    def _items(self) -> list[QTreeWidgetItem]:
+        return [self._tree.topLevelItem(row) for row in range(self._tree.topLevelItemCount())]
+
     def _toggle(self, item: QTreeWidgetItem) -> None:
-        self._session.include(item.data(0, Qt.ItemDataRole.UserRole), item.checkState(0) == Qt.CheckState.Checked)
+        self._session.include(item.data(0, LAYER), item.checkState(0) == Qt.CheckState.Checked)
 
     def _choose(self, index: int) -> None:
         self._session.choose_reference(self._reference.itemData(index))
+
+
+def _new_item(layer: Image) -> QTreeWidgetItem:
+    item = QTreeWidgetItem()
+    item.setData(0, LAYER, layer)
+    for column in (1, 2):
+        item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight)
+    return item
+
+
+def _update(item: QTreeWidgetItem, layer: Image, included: bool, motion: FrameMotion | None) -> None:
+    item.setText(0, layer.name)
+    item.setCheckState(0, Qt.CheckState.Checked if included else Qt.CheckState.Unchecked)
+    item.setToolTip(0, f"left out by the run: {motion.reason}" if motion and motion.excluded else layer.name)
+    for column, text in enumerate(_shift(motion), 1):
+        item.setText(column, text)
 
 
 def _shift(motion: FrameMotion | None) -> list[str]:

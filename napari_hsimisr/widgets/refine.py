@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.events import Progress
-from napari_hsimisr.app import join_session
+from napari_hsimisr.app import connect, join_session
 from napari_hsimisr.session import Status
 from napari_hsimisr.widgets.form import ModelForm
 from napari_hsimisr.widgets.frames import FrameList
@@ -52,18 +52,17 @@ class RefineWidget(QWidget):
         self._settled.timeout.connect(self.run_view)
         for form in (self.basic, self.methods):
             form.changed.connect(self._run_soon)
-        camera = napari_viewer.scene.camera
-        camera.events.center.connect(self._run_soon)
-        camera.events.zoom.connect(self._run_soon)
+        camera = napari_viewer.scene.camera.events
+        for moved in (camera.center, camera.zoom):
+            connect(self, moved, self._run_soon)
         self.live.toggled.connect(self._run_soon)
         self.aligned.toggled.connect(self.session.show_aligned)
         self.run_view_button.clicked.connect(self.run_view)
         self.run_whole_button.clicked.connect(self.run_whole)
         self.cancel_button.clicked.connect(self.session.cancel)
-        self.session.progressed.connect(self._show_progress)
-        self.session.status_changed.connect(self._show_status)
-        self.session.busy_changed.connect(self._show_busy)
-        self.destroyed.connect(lambda: camera.events.disconnect(self._run_soon))
+        connect(self, self.session.progressed, self._show_progress)
+        connect(self, self.session.status_changed, self._show_status)
+        connect(self, self.session.busy_changed, self._show_busy)
 
     def config(self) -> PipelineConfig:
         """The knobs as they stand; raises pydantic's ValidationError."""

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 import pyqtgraph as pg  # isort: skip  # picks the Qt that is loaded already, so qtpy comes first
 
-from napari_hsimisr.app import join_session
+from napari_hsimisr.app import connect, join_session
 from napari_hsimisr.bridge import LatestRead
 from napari_hsimisr.layers import cube_of
 from napari_hsimisr.picking import Picker, Pin
@@ -44,20 +44,13 @@ class SpectraWidget(QWidget):
         self._picker = Picker(napari_viewer, self.session.set_pin)
         self._reader.done.connect(self.show_readout)
         self._reader.failed.connect(self.where.setText)
-        self.session.pin_changed.connect(self._mark)
-        self.session.estimate_changed.connect(self.refresh)
-        self.session.frames_changed.connect(self.refresh)
-        step = napari_viewer.dims.events.current_step
-        step.connect(self._follow_slider)
+        connect(self, self.session.pin_changed, self._mark)
+        connect(self, self.session.estimate_changed, self.refresh)
+        connect(self, self.session.frames_changed, self.refresh)
+        connect(self, napari_viewer.dims.events.current_step, self._follow_slider)
         self.band_line.sigPositionChanged.connect(self._move_slider)
-        reader, picker, follow = self._reader, self._picker, self._follow_slider
-
-        def let_go() -> None:
-            reader.close()
-            picker.close()
-            step.disconnect(follow)
-
-        self.destroyed.connect(let_go)
+        self.destroyed.connect(self._reader.close)
+        self.destroyed.connect(self._picker.close)
         self.refresh()
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name

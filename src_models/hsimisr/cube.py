@@ -116,13 +116,22 @@ class Cube:
         array = np.asarray(data.compute())
         out = array.astype(np.float32)
         if self.nodata is not None and not np.isnan(self.nodata):
-            out[array == np.asarray(self.nodata).astype(array.dtype)] = np.nan
+            out[_equals(array, self.nodata)] = np.nan
         out[self.bad] = np.nan
         return out
 
     def spectrum(self, y: int, x: int) -> npt.NDArray[np.float32]:
         """The spectrum ``(band,)`` of one pixel, NaN where there are no data."""
         return self.read(View(y, y + 1, x, x + 1))[:, 0, 0]
+
+
+def _equals(array: npt.NDArray[Any], value: float) -> npt.NDArray[np.bool_]:
+    """Where an array holds `value`; nowhere, if its type cannot hold it (-9999 in unsigned integers)."""
+    if np.issubdtype(array.dtype, np.integer):
+        limits = np.iinfo(array.dtype)
+        if not limits.min <= value <= limits.max or value != int(value):
+            return np.zeros(array.shape, bool)
+    return np.asarray(array == array.dtype.type(value))
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,7 +50,7 @@ def test_frames_truth_and_motion_are_those_of_the_simulator(scene, scene_file, t
         np.testing.assert_array_equal(frame.read(), pixels)
         assert np.flatnonzero(frame.bad).tolist() == [4]
         np.testing.assert_array_equal(frame.wavelengths, scene.wavelengths)
-    np.testing.assert_array_equal(open_cube(tmp_path / "out" / "truth.hdr").read(), expected.truth)
+    np.testing.assert_array_equal(open_cube(tmp_path / "out" / "truth" / "truth.hdr").read(), expected.truth)
     registration = read_registration(tmp_path / "out" / "registration.json")
     np.testing.assert_array_equal([motion.matrix for motion in registration.frames], expected.motions)
     written = json.loads((tmp_path / "out" / "registration.json").read_text())

@@ -91,7 +91,7 @@ def test_spectra_show_frames_baseline_and_the_refined_cube_with_its_error_band(d
     assert readout.refined is not None
     assert readout.refined.std is not None
     assert (readout.refined.std > 0).all()
-    assert [line.name() or label for label, line in demo.spectra._lines.items()][-2:] == ["bicubic", "refined"]
+    assert list(demo.spectra._lines)[-2:] == ["bicubic", "refined"]
     assert demo.spectra._error_bands
     picture(demo)
 
@@ -113,17 +113,17 @@ def test_the_band_line_and_the_slider_move_each_other(demo: Demo) -> None:
 
 def test_cancel_stops_a_long_run_and_the_next_one_works(demo: Demo) -> None:
     session = demo.refine.session
-    demo.refine.basic["scale"].value = 8
-    method = next(row for row in demo.refine.methods if getattr(row, "method", None) and "tv" in row.method.choices)
-    method.method.value = "tv"
-    method["iterations"].value = 2000
+    scale, invert = demo.refine.basic.rows["scale"], demo.refine.methods.rows["invert"]
+    scale.value = 8
+    invert.method.value = "tv"
+    invert.knobs["iterations"].value = 2000
     demo.refine.run_whole_button.click()
     wait_until(lambda: demo.refine.progress.text() != "")
     demo.refine.cancel_button.click()
     wait_until(lambda: not session.busy)
     assert "cancelled" in demo.refine.status.text()
-    demo.refine.basic["scale"].value = 2
-    method.method.value = "lmmse"
+    scale.value = 2
+    invert.method.value = "lmmse"
     demo.refine_everything()
     assert session.result is not None
 
@@ -191,6 +191,19 @@ def test_both_docks_share_a_session_and_the_engine_ends_with_the_window(qapp) ->
     assert viewer not in app._shared
     names = {thread.name for thread in threading.enumerate()}
     assert not {name for name in names if name.startswith("hsimisr")}
+
+
+def test_a_dock_can_be_closed_and_the_other_one_goes_on(demo: Demo, qapp) -> None:
+    session = demo.refine.session
+    demo.pick_without_waiting(PIXEL)
+    demo.viewer.window.remove_dock_widget(demo.spectra)
+    demo.spectra.deleteLater()
+    wait(0.2)
+    demo.refine_everything()
+    QTest.mouseClick(canvas_of(demo), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place_of(demo, (9, 9)))
+    wait(0.2)
+    assert session.result is not None
+    assert app._shared[demo.viewer].docks == 1
 
 
 def test_frames_that_are_added_and_removed_appear_in_the_list(demo: Demo) -> None:

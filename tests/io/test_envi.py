@@ -139,14 +139,15 @@ def test_place_agrees_with_gdal(image, make_envi, rotation):
 def test_gdal_reads_what_is_written(image, tmp_path):
     rasterio = pytest.importorskip("rasterio")
     transform = (365055.0, 30.0, 0.0, 5807085.0, 0.0, -30.0)
-    cube = Cube.from_array(image, wavelengths=np.arange(5) + 400.5, nodata=7, crs="EPSG:32633", transform=transform)
+    image = np.tile(image, (200, 1, 1))
+    cube = Cube.from_array(image, wavelengths=np.arange(1000) + 1 / 3, nodata=7, crs="EPSG:32633", transform=transform)
     write_cube(tmp_path / "scene.hdr", cube)
     with rasterio.open(tmp_path / "scene.img") as dataset:
         np.testing.assert_array_equal(dataset.read(), image)
         assert dataset.crs.to_epsg() == 32633
         assert dataset.transform.to_gdal() == transform
         assert dataset.nodata == 7
-        assert dataset.tags(2)["wavelength"] == "401.5"
+        assert float(dataset.tags(1000)["wavelength"]) == 999 + 1 / 3
 
 
 def test_the_header_a_cube_is_written_to_keeps_its_data_file(image, make_envi):

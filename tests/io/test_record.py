@@ -40,7 +40,7 @@ def test_rounded_numbers_come_back_exact(cube, tmp_path):
 
 def test_a_header_edited_by_hand_wins(cube, tmp_path):
     path = write_cube(tmp_path / "scene.hdr", cube)[0]
-    edit(path, "bbl = { 1 , 0 , 1 , 1 , 1 }", "bbl = {1, 0, 0, 1, 1}")
+    edit(path, "bbl = {\n1, 0, 1, 1, 1}", "bbl = {1, 0, 0, 1, 1}")
     edit(path, "reflectance scale factor = 3.0", "reflectance scale factor = 100")
     read = open_cube(path)
     assert read.bad.tolist() == [False, True, True, False, False]

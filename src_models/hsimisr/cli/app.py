@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
 
-from hsimisr.cli import evaluate, info, simulate
+from hsimisr.cli import evaluate, info, refine, register, simulate
 from hsimisr.errors import HsimisrError
 
 app = typer.Typer(
@@ -18,11 +19,14 @@ app = typer.Typer(
 )
 app.command()(info.info)
 app.command()(simulate.simulate)
+app.command()(register.register)
+app.command()(refine.refine)
 app.command()(evaluate.evaluate)
 
 
 def main() -> None:
     """Run the command line; exit code 1 when the data or the request is at fault, 2 for wrong usage."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve other processes
     try:
         app()
     except HsimisrError as error:

@@ -23,7 +23,7 @@ Transform = tuple[float, float, float, float, float, float]
 
 def simulate(
     scene: Annotated[str, typer.Argument(help="the HR cube, as FILE or FILE:VARIABLE")],
-    out: Annotated[Path, typer.Option(help="folder for frame-00.hdr ..., truth.hdr and registration.json")],
+    out: Annotated[Path, typer.Option(help="folder for frame-00.hdr ..., registration.json and truth/truth.hdr")],
     scale: Annotated[int, typer.Option(min=1, help="scene pixels per LR pixel, along one axis")] = 2,
     frames: Annotated[int, typer.Option(min=1, help="number of frames; the first is the reference")] = 8,
     psf: Annotated[str, typer.Option(help="box, mtf:<MTF at Nyquist>, gauss:<FWHM> or bicubic")] = "mtf:0.29",
@@ -49,7 +49,7 @@ def simulate(
         "simulated": {**knobs, "frames": frames, "shot": shot, "gain_spread": gain_spread, "scene": cube.name}
     }
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        (out / "truth").mkdir(parents=True, exist_ok=True)  # apart, so that the folder is a stack of frames
     except OSError as error:
         raise WriteError(f"{out}: cannot be made a folder ({error.strerror}); choose another --out") from error
     files = [out / f"frame-{k:02d}.hdr" for k in range(frames)]
@@ -57,12 +57,12 @@ def simulate(
         # only the reference keeps coordinates: the others do not know where they look
         transform = _coarser(footprint.transform, scale) if k == 0 else None
         write_cube(file, replace(footprint, data=da.from_array(pixels), transform=transform), provenance=provenance)
-    write_cube(out / "truth.hdr", replace(footprint, data=da.from_array(simulation.truth)), provenance=provenance)
+    write_cube(out / "truth" / "truth.hdr", replace(footprint, data=da.from_array(simulation.truth)), provenance=provenance)
     sources = [CubeSource(str(file)) for file in files]
     write_registration(out / "registration.json", simulation.registration, sources, simulation.sigma, psf)
 
     h, w = simulation.frames.shape[2:]
-    typer.echo(f"{out}: {frames} frames of {h} x {w} pixels, truth.hdr and registration.json")
+    typer.echo(f"{out}: {frames} frames of {h} x {w} pixels, registration.json and truth/truth.hdr")
     emptied = int((bad & ~cube.bad).sum())
     if emptied:
         typer.echo(f"{emptied} bands have pixels without data and are empty in every frame")

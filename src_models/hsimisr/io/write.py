@@ -36,11 +36,9 @@ def write_cube(
         WriteError: unknown suffix, a type the format cannot hold, or a folder that cannot be written.
     """
     path = Path(path)
-    write = _writer(path)
+    write = check_path(path)
     if std is not None and std.data.shape != cube.data.shape:
         raise WriteError(f"{path}: the standard deviation has shape {std.data.shape}, the cube {cube.data.shape}")
-    if path.is_dir() and not any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zarray")):
-        raise WriteError(f"{path}: is a folder that is no Zarr store; choose another name")
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
             write(Path(folder) / path.name, cube, std, to_record(cube, provenance))
@@ -48,6 +46,16 @@ def write_cube(
     except OSError as error:
         reason = error.strerror or error
         raise WriteError(f"{path}: cannot be written ({reason}); check folder, permissions and free space") from error
+
+
+def check_path(path: Path) -> Writer:
+    """The writer of a path's format, once a cube can be put there; raises WriteError before any work is done."""
+    write = _writer(path)
+    if path.is_dir() and not any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zarray")):
+        raise WriteError(f"{path}: is a folder that is no Zarr store; choose another name")
+    if not path.absolute().parent.is_dir():
+        raise WriteError(f"{path}: the folder {path.absolute().parent} does not exist; make it first")
+    return write
 
 
 def _writer(path: Path) -> Writer:

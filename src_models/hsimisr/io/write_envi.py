@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from hsimisr.cube import Cube
 from hsimisr.errors import WriteError
 from hsimisr.io.crs import map_info, to_wkt
 from hsimisr.io.read_envi import RECORD_KEY, RECORD_MARK
+
+PER_LINE = 8
 
 
 def write(path: Path, cube: Cube, std: Cube | None, record: str) -> None:
@@ -47,11 +50,11 @@ def _header(cube: Cube, dtype: np.dtype[Any], record: str) -> dict[str, Any]:
         "byte order": 0,
     }
     if cube.wavelengths is not None:
-        header |= {"wavelength units": "Nanometers", "wavelength": cube.wavelengths.tolist()}
+        header |= {"wavelength units": "Nanometers", "wavelength": _lines(cube.wavelengths.tolist())}
     if cube.fwhm is not None:
-        header["fwhm"] = cube.fwhm.tolist()
+        header["fwhm"] = _lines(cube.fwhm.tolist())
     if cube.bad.any():
-        header["bbl"] = (~cube.bad).astype(int).tolist()
+        header["bbl"] = _lines((~cube.bad).astype(int).tolist())
     if cube.nodata is not None:
         header["data ignore value"] = cube.nodata
     if cube.scale_factor != 1:
@@ -63,3 +66,9 @@ def _header(cube: Cube, dtype: np.dtype[Any], record: str) -> dict[str, Any]:
     if wkt is not None:
         header["coordinate system string"] = "{" + " ".join(wkt.split()) + "}"
     return {**header, RECORD_KEY: RECORD_MARK + record}
+
+
+def _lines(values: Sequence[float]) -> str:
+    """A list in braces over several lines: GDAL leaves out what stands on lines of more than 10000 characters."""
+    rows = [values[start : start + PER_LINE] for start in range(0, len(values), PER_LINE)]
+    return "{\n" + ",\n".join(", ".join(map(str, row)) for row in rows) + "}"

@@ -36,7 +36,15 @@ def run(job: Job, sink: Sink, cancel: Cancel, cache: SceneCache | None = None) -
     try:
         context = Context(job.number, choose_device(job.device), job.seed, watch, cancel)
         stack = open_stack(job.frames, job.reference)
-        result = refine(stack, job.config, view=job.view, registration=job.registration, context=context, cache=cache)
+        result = refine(
+            stack,
+            job.config,
+            view=job.view,
+            registration=job.registration,
+            provisional=job.kind == "view",
+            context=context,
+            cache=cache,
+        )
     except errors.Cancelled:
         sink(Cancelled(job.number, reached[0] if reached else None))
     except errors.HsimisrError as error:
@@ -64,6 +72,7 @@ def refine(
     *,
     view: View | None = None,
     registration: Registration | None = None,
+    provisional: bool = False,
     context: Context | None = None,
     cache: SceneCache | None = None,
 ) -> Result:
@@ -74,6 +83,8 @@ def refine(
         config: every knob; defaults where None.
         view: part of the reference frame, or None for all of it.
         registration: motion to use as it is, or None to estimate it.
+        provisional: estimate the scene of a large stack from the surroundings of the view alone; such a result
+            cannot be exported.
         context: device, seed, listener and cancel flag; a quiet one where None.
         cache: scene models of earlier runs.
 
@@ -96,9 +107,11 @@ def refine(
         context.sink(Preview(context.job, "first", estimate))
         clock.lap("first_picture_s")
 
-    scene = cache.find(stack, config, view) if cache is not None and registration is None else None
+    scene = cache.find(stack, config, view if provisional else None) if cache is not None and registration is None else None
     if scene is None:
-        scene = estimate_scene(stack, config, context, view, registration, first_picture)
+        scene = estimate_scene(
+            stack, config, context, view if provisional else None, registration, first_picture
+        )
         if cache is not None and registration is None:
             cache.keep(stack, config, scene)
     clock.lap("register_s" if "first_picture_s" in clock.laps else "scene_s")

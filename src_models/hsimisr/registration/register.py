@@ -22,7 +22,8 @@ from hsimisr.registration.joint import refine_shifts
 Float32 = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 CHANNELS = 8
-"""Eigen-images that take part: the strongest carry the motion, the rest only cost time."""
+JOINT_CHANNELS = 3
+"""Eigen-images that take part, pairwise and jointly: the strongest carry the motion, the rest only cost time."""
 UNRELATED = 0.6
 """Part of the signal that a shift may leave unexplained; two unrelated images leave about 1."""
 MARGIN = 4
@@ -89,7 +90,7 @@ def refine_jointly(
     used = start.included
     if len(used) < 2:
         return start
-    count = min(CHANNELS, len(frames[0]))
+    count = min(JOINT_CHANNELS, len(frames[0]))
     shape = frames[start.reference].shape[1:]
     canvas = Canvas.around(View.whole((shape[0], shape[1])), MARGIN, scale)
     observations = lay_out([f[:count] for f in frames], masks, start, canvas, psf, device)

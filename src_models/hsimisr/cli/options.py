@@ -1,0 +1,21 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Frames = Annotated[list[str], typer.Argument(help="frames: files, FILE:VARIABLE, 4-D stacks or folders")]
+Reference = Annotated[int, typer.Option(min=0, help="which frame defines the grid, counted from 0")]
+BandsAsFrames = Annotated[
+    bool, typer.Option("--bands-as-frames", help="take each image of a 3-D array as a frame of one band")
+]
+Scale = Annotated[int | None, typer.Option(min=1, max=8, help="HR pixels per LR pixel (default 2)")]
+PsfOption = Annotated[
+    str | None, typer.Option(help="box, mtf:<MTF at Nyquist>, gauss:<FWHM> or bicubic (default mtf:0.29)")
+]
+Settings = Annotated[Path | None, typer.Option("--config", help="YAML file with settings")]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="one setting, key=value; repeat for more")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<number>")]
