@@ -1,7 +1,7 @@
 """The engine process: owns the device, carries out one job after another, and dies with the window.
 
 Started by `napari_hsimisr.engine` as ``python -m napari_hsimisr.worker FOLDER MODULE:FUNCTION`` with pipes on
-standard input and output. Nothing heavy is imported before the receiving thread is at work.
+standard input and output.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(NICENESS)
     requests, answers = _take_over_pipes()
-    jobs: queue.SimpleQueue[tuple[Any, threading.Event]] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(requests, folder, jobs), daemon=True).start()
-
     module, _, function = runner.partition(":")
     run = getattr(import_module(module), function)
     _warm_up()
     from hsimisr.pipeline.scene_cache import SceneCache
+
+    # not before: reading a job imports modules, and torch does not bear a second thread that imports beside it
+    jobs: queue.SimpleQueue[tuple[Any, threading.Event]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(requests, folder, jobs), daemon=True).start()
 
     scenes = SceneCache()  # a new view of the same frames need not register them again
     one_at_a_time = threading.Lock()

@@ -96,6 +96,19 @@ class ClosedForm:
             slopes.append(torch.stack(per_image, 1))
         return torch.stack(slopes, 1)
 
+    def leverage(self, phases: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """Share ``(K, r)`` of each frame's data that the fit follows, ``tr(A_k C A_k') w_k / n``.
+
+        Args:
+            phases: ``(K, s*s, h, w//2+1)``.
+            weight: inverse noise variances ``(K, r)``.
+        """
+        k, a = phases.shape[:2]
+        rows = phases.reshape(k, a, -1).permute(2, 0, 1)
+        plane = _plane_weight(self.canvas, phases.device)[:, None] * (a / (self.canvas.shape[0] * self.canvas.shape[1]))
+        traces = [(((rows @ c) * rows.conj()).sum(-1).real * plane).sum(0) for c in self.covariance]
+        return torch.stack(traces, 1) * weight
+
     def pixel_variance(self) -> torch.Tensor:
         """Posterior variance ``(r, s, s)`` of the HR pixels inside one LR pixel (the same in every LR pixel)."""
         s = self.canvas.scale

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -47,9 +47,13 @@ def observe(window: FrameWindow, scene: SceneModel, view: View, device: torch.de
     """Lay the frames of a window out on the canvas of a view."""
     canvas = Canvas.around(view, MARGIN, scene.scale)
     offsets = [_eigen_offset(scene, k) for k in range(len(window.frames))]
-    return lay_out(
+    observations = lay_out(
         window.frames, window.masks, scene.registration, canvas, Psf.parse(scene.psf), device, window.starts, offsets
     )
+    if scene.misfit is None:
+        return observations
+    variance = torch.from_numpy(scene.misfit[list(scene.registration.included)].astype(np.float32))
+    return replace(observations, variance=variance.to(device))
 
 
 def invert(
@@ -67,15 +71,16 @@ def invert(
     """
     grid = Grid.of_view(view, scene.scale)
     registration = scene.registration
+    levelled = [f - _eigen_offset(scene, k)[:, None, None].astype(np.float32) for k, f in enumerate(window.frames)]
     match config:
         case BicubicConfig():
             k = registration.reference
             return baselines.bicubic(window.frames[k], window.starts[k], grid), None
         case MeanConfig():
-            return baselines.registered_mean(window.frames, window.masks, window.starts, registration, grid), None
+            return baselines.registered_mean(levelled, window.masks, window.starts, registration, grid), None
         case DrizzleConfig():
             return (
-                baselines.drizzle(window.frames, window.masks, window.starts, registration, grid, config.drop),
+                baselines.drizzle(levelled, window.masks, window.starts, registration, grid, config.drop),
                 None,
             )
     observations = observe(window, scene, view, device)
@@ -89,7 +94,7 @@ def invert(
         variance = posterior_variance(observations, scene.prior, psf, found.contrast)
         return lmmse.view_image(canvas, found.spectrum), variance
     margin_grid = Grid(grid.scale, canvas.origin, canvas.hr_shape)
-    first = baselines.registered_mean(window.frames, window.masks, window.starts, registration, margin_grid)
+    first = baselines.registered_mean(levelled, window.masks, window.starts, registration, margin_grid)
     start = canvas.to_spectrum(torch.from_numpy(first).to(device))
     match config:
         case BackProjectionConfig():

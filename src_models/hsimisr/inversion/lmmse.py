@@ -34,11 +34,11 @@ def gradient_power(prior: PowerSpectrum, psf: Psf) -> Float64:
 
 
 def inflated(observations: Observations, registration: Registration, prior: PowerSpectrum, psf: Psf) -> Observations:
-    """Count what the registration leaves open as noise: variance ``1 + tr(Cov) * gradient_power``."""
+    """Count what the registration leaves open as noise: ``tr(Cov) * gradient_power`` more of it."""
     trace = np.array([np.trace(registration.frames[k].covariance) for k in registration.included])
     extra = trace[:, None] * gradient_power(prior, psf)[None, :]
-    variance = torch.from_numpy((1.0 + extra).astype(np.float32)).to(observations.data.device)
-    return replace(observations, variance=variance)
+    more = torch.from_numpy(extra.astype(np.float32)).to(observations.data.device)
+    return replace(observations, variance=observations.variance + more)
 
 
 @dataclass(frozen=True, eq=False)

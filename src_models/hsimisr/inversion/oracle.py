@@ -19,4 +19,5 @@ def oracle_scene(scene: SceneModel, truth: npt.NDArray[np.float32], registration
     shape = truth.shape[1] // scene.scale, truth.shape[2] // scene.scale
     frequency = radial_frequencies(scene.scale, shape)
     images = scene.subspace.project(truth)
-    return replace(scene, registration=registration, prior=spectrum_of(images, scene.scale, frequency))
+    prior = spectrum_of(images, scene.scale, frequency)
+    return replace(scene, registration=registration, prior=prior, misfit=None)

@@ -100,10 +100,10 @@ def periodic_part(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     u = np.asarray(image, float)
     h, w = u.shape[-2:]
     v = np.zeros_like(u)
-    v[..., 0, :] += u[..., 0, :] - u[..., -1, :]
-    v[..., -1, :] += u[..., -1, :] - u[..., 0, :]
-    v[..., :, 0] += u[..., :, 0] - u[..., :, -1]
-    v[..., :, -1] += u[..., :, -1] - u[..., :, 0]
+    v[..., 0, :] += u[..., -1, :] - u[..., 0, :]
+    v[..., -1, :] += u[..., 0, :] - u[..., -1, :]
+    v[..., :, 0] += u[..., :, -1] - u[..., :, 0]
+    v[..., :, -1] += u[..., :, 0] - u[..., :, -1]
     q, p = np.arange(h)[:, None], np.arange(w)[None, :]
     denominator = 2 * np.cos(2 * np.pi * q / h) + 2 * np.cos(2 * np.pi * p / w) - 4
     denominator[0, 0] = 1.0

@@ -79,6 +79,12 @@ class ShiftOperator:
         unfolded = self._columns @ lr.permute(2, 0, 1)
         return unfolded.permute(2, 1, 0).reshape(r, -1, self.canvas.shape[0], self.canvas.half_width)
 
+    def adjoint_of(self, frame: int, values: torch.Tensor) -> torch.Tensor:
+        """`adjoint` of frames that are zero but for one, ``(r, h, w)``."""
+        lr = torch.fft.rfft2(values).reshape(len(values), 1, -1)
+        unfolded = self._columns[:, :, frame].T * lr
+        return unfolded.reshape(len(values), -1, self.canvas.shape[0], self.canvas.half_width)
+
     def derivative(self, spectrum: torch.Tensor) -> torch.Tensor:
         """Derivative of `forward` with respect to each frame's shift, ``(K, 2, r, h, w)`` per LR pixel."""
         parts = []

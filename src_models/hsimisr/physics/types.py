@@ -149,8 +149,9 @@ class PowerSpectrum:
 class SceneModel:
     """Everything that is estimated once per stack and shared by every view and tile.
 
-    `psf` is the specification text (see `hsimisr.physics.psf`); `provisional` marks a model estimated from a
-    view alone, which cannot be exported.
+    `psf` is the specification text (see `hsimisr.physics.psf`); `misfit` ``(K, r)`` is the variance that the frames
+    show beyond the noise, in units of it, or None for 1; `provisional` marks a model estimated from a view alone, which
+    cannot be exported.
     """
 
     registration: Registration
@@ -159,6 +160,7 @@ class SceneModel:
     prior: PowerSpectrum
     scale: int
     provisional: bool = False
+    misfit: Float64 | None = None
 
     @property
     def noise(self) -> Float64:

@@ -14,8 +14,9 @@ from hsimisr.inversion import lmmse
 from hsimisr.inversion.config import LmmseConfig
 from hsimisr.inversion.fitted_prior import fitted_prior
 from hsimisr.inversion.invert import FrameWindow, observe
+from hsimisr.inversion.misfit import misfit
 from hsimisr.inversion.prior import fit_power_law
-from hsimisr.physics.noise import estimate_noise
+from hsimisr.physics.noise import FEW_BANDS, estimate_noise
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.subspace import estimate_subspace
 from hsimisr.physics.types import Registration, SceneModel
@@ -28,6 +29,11 @@ from hsimisr.registration.register import identity, refine_jointly, register_pai
 SAMPLE = 192
 """Side in LR pixels of the part of a large stack that the scene model is estimated from."""
 LEAST_PIXELS = 16
+ROUNDS = 4
+SETTLED = 1.3
+"""Most rounds of fitting prior and noise in turns, and the largest factor by which the noise may still change."""
+LOWEST_MISFIT = 0.05
+"""Noise judged in space may be texture, up to this part of its variance."""
 
 OnScene = Callable[[SceneModel], None]
 
@@ -73,7 +79,7 @@ def estimate_scene(
     law = fit_power_law([frames.frames[k] for k in registration.included], psf, config.scale)
     scene = SceneModel(registration, config.psf, subspace, law, config.scale, provisional)
     context.progress("scene", 3, 4, "power spectrum")
-    scene = _with_fitted_prior(frames, scene, sample, config, context)
+    scene = _fitted(frames, scene, sample, config, context)
     if known is None and isinstance(config.register_, JointConfig):
         if on_first is not None:
             on_first(scene)
@@ -83,6 +89,7 @@ def estimate_scene(
             frames.masks,
             local,
             scene.prior,
+            scene.misfit if scene.misfit is not None else np.ones((len(stack), subspace.rank)),
             psf,
             config.scale,
             config.register_,
@@ -90,6 +97,7 @@ def estimate_scene(
             lambda step: context.progress("register", step, _joint_steps(config), "image and shifts together"),
         )
         scene = replace(scene, registration=_shifted(joint, window.starts, 1))
+        scene = _fitted(frames, scene, sample, config, context)
     context.progress("scene", 4, 4, "done")
     return scene
 
@@ -136,19 +144,32 @@ def _shifted(registration: Registration, starts: list[tuple[int, int]], sign: in
     return replace(registration, frames=tuple(motions))
 
 
-def _with_fitted_prior(
+def _fitted(
     frames: FrameWindow, scene: SceneModel, sample: View, config: PipelineConfig, context: Context
 ) -> SceneModel:
-    """Replace the power law by the spectrum of the estimate itself, where the config asks for it."""
+    """Fit the prior to the estimate itself and the noise to what the estimate leaves unexplained.
+
+    One round does where the frames are no noisier than their noise; else noise and prior are fitted in turns.
+    """
     settings = config.invert if isinstance(config.invert, LmmseConfig) else LmmseConfig()
-    if settings.prior == "power_law":
-        return scene
-    observations = observe(frames, scene, sample, context.device)
-    if settings.inflate:
-        observations = lmmse.inflated(observations, scene.registration, scene.prior, Psf.parse(scene.psf))
-    found = lmmse.solve(observations, scene.prior, settings, lambda _: context.check())
-    image = lmmse.view_image(observations.canvas, found.spectrum)
-    return replace(scene, prior=fitted_prior(image, found.equations.closed_form, scene.prior))
+    lowest = 1.0 if scene.subspace.bands >= FEW_BANDS else LOWEST_MISFIT
+    for _ in range(ROUNDS):
+        observations = observe(frames, scene, sample, context.device)
+        noise = observations.variance.cpu().numpy()
+        if settings.inflate:
+            observations = lmmse.inflated(observations, scene.registration, scene.prior, Psf.parse(scene.psf))
+        found = lmmse.solve(observations, scene.prior, settings, lambda _: context.check())
+        if settings.prior == "fitted":
+            image = lmmse.view_image(observations.canvas, found.spectrum)
+            scene = replace(scene, prior=fitted_prior(image, found.equations.closed_form, scene.prior))
+        known = observations.variance.cpu().numpy() - noise  # what the registration leaves open is noise already
+        now = np.maximum(misfit(found, lowest) - known, lowest)
+        everyone = np.ones((len(scene.registration.frames), scene.subspace.rank))
+        everyone[list(scene.registration.included)] = now
+        scene = replace(scene, misfit=everyone)
+        if np.abs(np.log(now / noise)).max() < np.log(SETTLED):
+            break
+    return scene
 
 
 def _joint_steps(config: PipelineConfig) -> int:

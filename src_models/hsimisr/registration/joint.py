@@ -174,14 +174,12 @@ def _covariance(equations: NormalEquations, image: torch.Tensor, reference: int,
     k, r = len(jacobian), jacobian.shape[2]
     weighted = jacobian * o.precision[:, None]
     full = torch.block_diag(*torch.einsum("kachw,kbchw->kab", weighted, jacobian).double())
-    seen = []
-    for frame in range(k):
-        for axis in range(2):
-            alone = torch.zeros_like(o.data)
-            alone[frame] = weighted[frame, axis]
-            seen.append(o.operator.adjoint(alone))
-    solved = [equations.closed_form.apply(s) for s in seen]
-    coupling = torch.stack([torch.stack([o.canvas.dot(a, b).sum() for b in solved]) for a in seen])
+    assert isinstance(o.operator, ShiftOperator)
+    seen = [o.operator.adjoint_of(n // 2, weighted[n // 2, n % 2]) for n in range(2 * k)]
+    root = torch.from_numpy(o.canvas.half_weight).to(full.device).sqrt() / (o.canvas.hr_shape[0] * o.canvas.hr_shape[1]) ** 0.5
+    left = torch.stack([torch.view_as_real(s * root).reshape(-1) for s in seen])
+    right = torch.stack([torch.view_as_real(equations.closed_form.apply(s) * root).reshape(-1) for s in seen])
+    coupling = (left @ right.T).double()
     keep = torch.tensor([n for n in range(2 * k) if n // 2 != reference], device=full.device)
     schur = (full - (coupling + coupling.T) / 2)[keep][:, keep]
     values, vectors = torch.linalg.eigh(schur)

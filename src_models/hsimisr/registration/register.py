@@ -75,6 +75,7 @@ def refine_jointly(
     masks: list[Mask],
     start: Registration,
     prior: PowerSpectrum,
+    noise: npt.NDArray[np.float64],
     psf: Psf,
     scale: int,
     config: JointConfig,
@@ -86,6 +87,7 @@ def refine_jointly(
     Args:
         start: shifts within about 0.1 LR pixels.
         prior: power spectrum of all eigen-images ``(r, n)``.
+        noise: variance of every frame's eigen-images ``(K, r)``.
     """
     used = start.included
     if len(used) < 2:
@@ -93,7 +95,8 @@ def refine_jointly(
     count = min(JOINT_CHANNELS, len(frames[0]))
     shape = frames[start.reference].shape[1:]
     canvas = Canvas.around(View.whole((shape[0], shape[1])), MARGIN, scale)
-    observations = lay_out([f[:count] for f in frames], masks, start, canvas, psf, device)
+    variance = torch.from_numpy(noise[list(used), :count].astype(np.float32)).to(device)
+    observations = replace(lay_out([f[:count] for f in frames], masks, start, canvas, psf, device), variance=variance)
     spectrum = PowerSpectrum(prior.frequency, prior.power[:count])
     shifts = start.shifts[list(used)]
     fraction = shifts - np.rint(shifts)
