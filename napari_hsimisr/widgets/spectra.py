@@ -169,6 +169,7 @@ class SpectraWidget(QWidget):
         self.plot.setLabel("left", "value (file's units)")
         self.plot.setLabel("bottom", "wavelength (nm)")
         self.plot.showGrid(x=True, y=True, alpha=0.15)
+        self.plot.getViewBox().setDefaultPadding(0.08)  # room for the error band
         self.band_line = pg.InfiniteLine(movable=True, pen=pg.mkPen(text, width=1, style=Qt.PenStyle.DashLine))
         self.plot.addItem(self.band_line, ignoreBounds=True)
         self.where = QLabel(

@@ -69,17 +69,17 @@ def start(eigen_frames):
     return observations, prior, wrong - truth
 
 
-def test_every_step_lowers_the_misfit_and_the_error(start):
+def test_every_step_lowers_the_misfit(start):
     observations, prior, error = start
     fractions = observations.operator.shifts
     share = float(observations.weight.mean())
-    values, errors = [], []
-    for steps in (0, 1, 2, 4):
-        change = refine_shifts(observations, prior, fractions, 0, steps).change if steps else np.zeros_like(error)
+    values = [misfit_at(observations, prior, fractions, share)]
+    for steps in (1, 2, 4):
+        change = refine_shifts(observations, prior, fractions, 0, steps).change
         values.append(misfit_at(observations, prior, fractions + change, share))
-        errors.append(np.sqrt(((error + change)[1:] ** 2).mean()))
     assert (np.diff(values) < 0).all()
-    assert (np.diff(errors) < 0).all()
+    # a tenth of a pixel to start with; 0.005 is the target of the design at twice the scale
+    assert np.sqrt(((error + change)[1:] ** 2).mean()) < 0.005
 
 
 def test_from_another_start_it_ends_at_the_same_place(start):

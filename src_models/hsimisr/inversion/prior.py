@@ -41,29 +41,30 @@ def fit_power_law(frames: list[Float32], psf: Psf, scale: int) -> PowerSpectrum:
     Args:
         frames: eigen-images ``(r, h_k, w_k)`` with noise of unit variance, masked pixels filled.
     """
-    observed = [_frame_power(frame) for frame in frames]
-    canvases = [Canvas((0, 0), frame.shape[1:], scale, View.whole(frame.shape[1:])) for frame in frames]
-    frequency = radial_frequencies(scale, max((frame.shape[1:] for frame in frames), key=max))
+    sizes: dict[tuple[int, int], list[Float64]] = {}
+    for frame in frames:
+        sizes.setdefault((frame.shape[1], frame.shape[2]), []).append(_frame_power(frame))
+    frequency = radial_frequencies(scale, max(sizes, key=max))
     variance = np.maximum(np.mean([frame.var((1, 2)) for frame in frames], axis=0) - 1.0, 0.02)
-    r = len(variance)
-    best, choice = np.full(r, -np.inf), np.zeros((r, 2))
+    strength = 2.0 ** LEVELS[:, None] * variance  # (levels, r)
+    best, choice = np.full(len(variance), -np.inf), np.zeros((len(variance), 2))
     for exponent in EXPONENTS:
         unit = power_law(np.full(1, exponent), np.ones(1), frequency)
-        shapes = {}
-        for canvas in canvases:
-            if canvas.shape not in shapes:
-                blur = psf.on_grid(*canvas.frequencies) ** 2 * ~canvas.unpaired
-                # orthonormal LR power: the mean over a frequency cell of LR size, of every alias
-                shapes[canvas.shape] = (unit.at(canvas.radius)[0] * blur).sum(0).ravel()
-        for level in LEVELS:
-            score = np.zeros(r)
-            for canvas, power in zip(canvases, observed, strict=True):
-                expected = 1.0 + (variance * 2.0**level)[:, None] * shapes[canvas.shape]
-                weight = np.tile(canvas.half_weight, canvas.shape[0]).astype(float)
-                weight[0] = 0.0
-                score -= ((power / expected + np.log(expected)) * weight).sum(1)
-            better = score > best
-            best[better], choice[better] = score[better], (exponent, level)
+        score = np.zeros(strength.shape)
+        for shape, powers in sizes.items():
+            canvas = Canvas((0, 0), shape, scale, View.whole(shape))
+            blur = psf.on_grid(*canvas.frequencies) ** 2 * ~canvas.unpaired
+            folded = (unit.at(canvas.radius)[0] * blur).sum(0).ravel()  # orthonormal LR power of the unit law
+            weight = np.tile(canvas.half_weight, shape[0]).astype(float) * len(powers)
+            weight[0] = 0.0
+            mean = np.mean(powers, axis=0)  # frames of one size differ in their power alone
+            for level, expected in enumerate(1.0 + strength[..., None] * folded):
+                score[level] -= ((mean / expected + np.log(expected)) * weight).sum(1)
+        winner = score.argmax(0)
+        found = score.max(0)
+        better = found > best
+        best[better] = found[better]
+        choice[better, 0], choice[better, 1] = exponent, LEVELS[winner[better]]
     return power_law(choice[:, 0], variance * 2.0 ** choice[:, 1], frequency)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import eigh
 
 from hsimisr.physics.config import MAX_RANK
 
@@ -11,6 +12,8 @@ Float64 = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 FEW_BANDS = 8
 """Below this many bands a band cannot be predicted from the others, and noise is judged in space instead."""
+CONVERGED = 2e-3
+"""Relative change of every band's variance at which the factor model is settled."""
 
 
 def estimate_noise(frames: list[Float32], masks: list[npt.NDArray[np.bool_]], samples: int = 20000) -> Float64:
@@ -25,9 +28,14 @@ def estimate_noise(frames: list[Float32], masks: list[npt.NDArray[np.bool_]], sa
     """
     if len(frames[0]) < FEW_BANDS:
         return np.asarray(np.mean([_spatial_noise(f, m) for f, m in zip(frames, masks, strict=True)], axis=0))
-    pixels = np.concatenate([f[:, m] for f, m in zip(frames, masks, strict=True)], axis=1)
-    step = max(1, pixels.shape[1] // samples)
-    return factor_noise(np.asarray(pixels[:, ::step], dtype=np.float64))
+    pixels = [measured(f, m) for f, m in zip(frames, masks, strict=True)]
+    step = max(1, sum(p.shape[1] for p in pixels) // samples)
+    return factor_noise(np.concatenate([p[:, ::step] for p in pixels], axis=1, dtype=np.float64))
+
+
+def measured(frame: Float32, mask: npt.NDArray[np.bool_]) -> Float32:
+    """Pixels ``(B, n)`` of a frame ``(B, h, w)`` where a mask is True; no copy where all are."""
+    return frame.reshape(len(frame), -1) if mask.all() else frame[:, mask]
 
 
 def factor_noise(pixels: Float64, rounds: int = 12) -> Float64:
@@ -45,10 +53,12 @@ def factor_noise(pixels: Float64, rounds: int = 12) -> Float64:
     most = min(MAX_RANK * 2, bands // 2)
     for _ in range(rounds):
         root = np.sqrt(unique)
-        values, vectors = np.linalg.eigh(correlation / np.outer(root, root))
-        keep = np.flatnonzero(values > 1.1 * edge)[-most:]
+        values, vectors = eigh(correlation / np.outer(root, root), subset_by_index=[bands - most, bands - 1])
+        keep = values > 1.1 * edge
         explained = ((vectors[:, keep] * np.sqrt(values[keep] - 1.0)) * root[:, None]) ** 2
-        unique = np.clip(1.0 - explained.sum(1), 1e-8, 1.0)
+        before, unique = unique, np.clip(1.0 - explained.sum(1), 1e-8, 1.0)
+        if np.abs(np.log(unique / before)).max() < CONVERGED:
+            break
     return np.asarray(np.sqrt(unique) * scale)
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from hsimisr.errors import ConfigError
 from hsimisr.physics.config import MAX_RANK
+from hsimisr.physics.noise import measured
 from hsimisr.physics.types import Subspace
 
 Float32 = npt.NDArray[np.float32]
@@ -38,7 +39,7 @@ def estimate_subspace(
     count = 0
     total = np.zeros(bands)
     gram = np.zeros((bands, bands))
-    whitened = [(f[:, m] / sigma[:, None]).astype(np.float32) for f, m in zip(frames, masks, strict=True)]
+    whitened = [measured(f, m) / sigma[:, None].astype(np.float32) for f, m in zip(frames, masks, strict=True)]
     for pixels in whitened:
         total += pixels.sum(1, dtype=np.float64)
         count += pixels.shape[1]

@@ -46,8 +46,8 @@ def read_window(stack: FrameStack, bad: npt.NDArray[np.bool_], view: View, halo:
             starts.append((0, 0))
             continue
         data = frame.read(part)[~bad]
-        mask = np.isfinite(data).all(0)
-        cubes.append(np.where(mask, data, 0).astype(np.float32, copy=False))
+        mask = np.isfinite(data.sum(0))  # NaN in any band shows in the sum
+        cubes.append(data if mask.all() else np.where(mask, data, np.float32(0)))
         masks.append(mask)
         starts.append(part.origin)
     if not masks[stack.reference].any():

@@ -14,7 +14,7 @@ from hsimisr.physics.types import Estimate, SceneModel
 from hsimisr.pipeline.context import Context
 from hsimisr.pipeline.frames import read_window
 from hsimisr.pipeline.memory import tile_side
-from hsimisr.pipeline.device import free_memory
+from hsimisr.pipeline.device import free_memory, is_out_of_memory
 from hsimisr.pipeline.tiles import SMALLEST, blend_weight, tiles_of
 
 
@@ -32,8 +32,8 @@ def reconstruct(
     side = tile_side(view, frames, stack.bands, rank, scene.scale, free_memory(context.device))
     try:
         return _by_tiles(stack, scene, view, config, context, with_variance, with_residual, side)
-    except (torch.OutOfMemoryError, MemoryError):
-        if side <= SMALLEST:
+    except (MemoryError, RuntimeError) as error:
+        if side <= SMALLEST or not is_out_of_memory(error):
             raise
         if context.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -6,17 +6,17 @@ import threading
 import time
 from collections.abc import Sequence
 
-import torch
+import numpy as np
 
 from hsimisr import errors
 from hsimisr.cube import Cube, CubeSource, FrameStack
-from hsimisr.geometry import View
-from hsimisr.inversion.config import BicubicConfig, InvertConfig, LmmseConfig
+from hsimisr.geometry import Grid, View
+from hsimisr.inversion.config import BicubicConfig, LmmseConfig
 from hsimisr.io.open import open_cube
-from hsimisr.physics.types import Estimate, Registration, SceneModel
+from hsimisr.physics.types import Estimate, Float32, Registration, SceneModel
 from hsimisr.pipeline.config import NoStage, PipelineConfig
 from hsimisr.pipeline.context import Cancel, Context
-from hsimisr.pipeline.device import choose_device
+from hsimisr.pipeline.device import choose_device, is_out_of_memory
 from hsimisr.pipeline.events import Cancelled, Event, Failed, Finished, Preview, Result, Sink
 from hsimisr.pipeline.job import Job
 from hsimisr.pipeline.reconstruct import reconstruct
@@ -49,7 +49,9 @@ def run(job: Job, sink: Sink, cancel: Cancel, cache: SceneCache | None = None) -
         sink(Cancelled(job.number, reached[0] if reached else None))
     except errors.HsimisrError as error:
         sink(Failed(job.number, str(error)))
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
         sink(Failed(job.number, f"out of memory: {error}", "choose a smaller view, fewer frames or a lower rank"))
     else:
         sink(Finished(job.number, result))
@@ -100,21 +102,21 @@ def refine(
     whole = View.whole(stack.reference_frame.shape_yx)
     target = whole if view is None else view.clipped(stack.reference_frame.shape_yx)
 
-    def first_picture(scene: SceneModel) -> None:
-        clock.lap("scene_s")
-        quick = _quick(config.invert)
-        estimate = reconstruct(stack, scene, target, quick, context, with_variance=False, with_residual=False)
+    def first_picture(scene: SceneModel, image: Float32, shown: View) -> None:
+        estimate = _cut(image, shown, target, scene)
+        if estimate is None:
+            quick = LmmseConfig(rounds=0)
+            estimate = reconstruct(stack, scene, target, quick, context, with_variance=False, with_residual=False)
         context.sink(Preview(context.job, "first", estimate))
         clock.lap("first_picture_s")
 
-    scene = cache.find(stack, config, view if provisional else None) if cache is not None and registration is None else None
+    around = view if provisional else None
+    cache = cache if registration is None and cache is not None else SceneCache()
+    scene = cache.find(stack, config, around)
     if scene is None:
-        scene = estimate_scene(
-            stack, config, context, view if provisional else None, registration, first_picture
-        )
-        if cache is not None and registration is None:
-            cache.keep(stack, config, scene)
-    clock.lap("register_s" if "first_picture_s" in clock.laps else "scene_s")
+        scene = estimate_scene(stack, config, context, around, registration, first_picture)
+        cache.keep(stack, config, scene)
+    clock.lap("register_s")
     estimate = reconstruct(
         stack,
         scene,
@@ -137,9 +139,14 @@ def refine(
     return Result(estimate, baseline, scene, config, diagnostics)
 
 
-def _quick(config: InvertConfig) -> InvertConfig:
-    """The same inversion as far as a first picture needs it."""
-    return config.model_copy(update={"rounds": 0}) if isinstance(config, LmmseConfig) else config
+def _cut(image: Float32, shown: View, target: View, scene: SceneModel) -> Estimate | None:
+    """The part of eigen-images of a view that shows another one, or None where it does not reach."""
+    y, x = target.y0 - shown.y0, target.x0 - shown.x0
+    (h, w), s = target.shape, scene.scale
+    if min(y, x) < 0 or y + h > shown.shape[0] or x + w > shown.shape[1]:
+        return None
+    part = image[:, y * s : (y + h) * s, x * s : (x + w) * s]
+    return Estimate(mean=np.ascontiguousarray(part), subspace=scene.subspace, grid=Grid.of_view(target, s))
 
 
 class _Clock:

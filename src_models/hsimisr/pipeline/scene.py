@@ -19,7 +19,7 @@ from hsimisr.inversion.prior import fit_power_law
 from hsimisr.physics.noise import FEW_BANDS, estimate_noise
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.subspace import estimate_subspace
-from hsimisr.physics.types import Registration, SceneModel
+from hsimisr.physics.types import Float32, Registration, SceneModel
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.context import Context
 from hsimisr.pipeline.frames import read_window
@@ -35,7 +35,7 @@ SETTLED = 1.3
 LOWEST_MISFIT = 0.05
 """Noise judged in space may be texture, up to this part of its variance."""
 
-OnScene = Callable[[SceneModel], None]
+OnFirst = Callable[[SceneModel, Float32, View], None]
 
 
 def estimate_scene(
@@ -44,14 +44,14 @@ def estimate_scene(
     context: Context,
     view: View | None = None,
     known: Registration | None = None,
-    on_first: OnScene | None = None,
+    on_first: OnFirst | None = None,
 ) -> SceneModel:
     """Estimate everything that a reconstruction needs to know.
 
     Args:
         view: what the user looks at; a large stack is sampled around it, and the model is provisional then.
         known: a registration to use as it is.
-        on_first: told the model as soon as it is good enough for a first picture, before joint registration.
+        on_first: given the model, eigen-images ``(r, H, W)`` and the view they show, as soon as there are any.
 
     Raises:
         StackError: frames too small, or no valid data.
@@ -79,10 +79,10 @@ def estimate_scene(
     law = fit_power_law([frames.frames[k] for k in registration.included], psf, config.scale)
     scene = SceneModel(registration, config.psf, subspace, law, config.scale, provisional)
     context.progress("scene", 3, 4, "power spectrum")
-    scene = _fitted(frames, scene, sample, config, context)
+    scene, image = _fitted(frames, scene, sample, config, context)
+    if on_first is not None:
+        on_first(scene, image, sample)
     if known is None and isinstance(config.register_, JointConfig):
-        if on_first is not None:
-            on_first(scene)
         local = _shifted(scene.registration, window.starts, -1)
         joint = refine_jointly(
             frames.frames,
@@ -97,7 +97,7 @@ def estimate_scene(
             lambda step: context.progress("register", step, _joint_steps(config), "image and shifts together"),
         )
         scene = replace(scene, registration=_shifted(joint, window.starts, 1))
-        scene = _fitted(frames, scene, sample, config, context)
+        scene, _ = _fitted(frames, scene, sample, config, context)
     context.progress("scene", 4, 4, "done")
     return scene
 
@@ -146,10 +146,10 @@ def _shifted(registration: Registration, starts: list[tuple[int, int]], sign: in
 
 def _fitted(
     frames: FrameWindow, scene: SceneModel, sample: View, config: PipelineConfig, context: Context
-) -> SceneModel:
+) -> tuple[SceneModel, Float32]:
     """Fit the prior to the estimate itself and the noise to what the estimate leaves unexplained.
 
-    One round does where the frames are no noisier than their noise; else noise and prior are fitted in turns.
+    Returns the last estimate's eigen-images ``(r, H, W)`` of the sample too. One round does where the frames are no noisier than their noise; else noise and prior are fitted in turns.
     """
     settings = config.invert if isinstance(config.invert, LmmseConfig) else LmmseConfig()
     lowest = 1.0 if scene.subspace.bands >= FEW_BANDS else LOWEST_MISFIT
@@ -159,8 +159,8 @@ def _fitted(
         if settings.inflate:
             observations = lmmse.inflated(observations, scene.registration, scene.prior, Psf.parse(scene.psf))
         found = lmmse.solve(observations, scene.prior, settings, lambda _: context.check())
+        image = lmmse.view_image(observations.canvas, found.spectrum)
         if settings.prior == "fitted":
-            image = lmmse.view_image(observations.canvas, found.spectrum)
             scene = replace(scene, prior=fitted_prior(image, found.equations.closed_form, scene.prior))
         known = observations.variance.cpu().numpy() - noise  # what the registration leaves open is noise already
         now = np.maximum(misfit(found, lowest) - known, lowest)
@@ -169,7 +169,7 @@ def _fitted(
         scene = replace(scene, misfit=everyone)
         if np.abs(np.log(now / noise)).max() < np.log(SETTLED):
             break
-    return scene
+    return scene, image
 
 
 def _joint_steps(config: PipelineConfig) -> int:
