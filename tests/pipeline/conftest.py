@@ -50,7 +50,7 @@ def cubes_of(frames, **metadata) -> tuple[Cube, ...]:
 @pytest.fixture(scope="session")
 def simulation() -> Simulation:
     """Four frames of 32 x 32 pixels at scale 2, 12 bands."""
-    return simulate(town((80, 80), bands=BANDS, seed=3).cube, 2, 4, snr=30, max_shift=1.8, seed=1)
+    return simulate(town((82, 82), bands=BANDS, seed=3).cube, 2, 4, snr=30, max_shift=1.8, seed=1)
 
 
 @pytest.fixture(scope="session")

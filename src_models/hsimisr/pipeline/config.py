@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -49,7 +50,9 @@ class PipelineConfig(BaseModel):
     _check_psf = field_validator("psf")(check_psf)
 
     @classmethod
-    def build(cls, file: Path | None = None, options: dict[str, Any] | None = None, sets: list[str] | None = None) -> PipelineConfig:
+    def build(
+        cls, file: Path | None = None, options: dict[str, Any] | None = None, sets: list[str] | None = None
+    ) -> PipelineConfig:
         """Merge defaults < file < options < ``key=value`` sets; raises ConfigError that names the knob."""
         values: dict[str, Any] = {}
         if file is not None:
@@ -60,12 +63,13 @@ class PipelineConfig(BaseModel):
             if loaded is not None and not isinstance(loaded, dict):
                 raise ConfigError(f"{file} does not hold settings (a mapping of names to values)")
             values = loaded or {}
-        values.update({key: value for key, value in (options or {}).items() if value is not None})
+        values.update({key: deepcopy(value) for key, value in (options or {}).items() if value is not None})
         for pair in sets or []:
             key, sign, text = pair.partition("=")
             if not sign:
                 raise ConfigError(f"--set {pair!r} is not of the form key=value, for example invert.method=tv")
-            _assign(values, key.strip(), yaml.safe_load(text))
+            _assign(values, key.strip(), _value(pair, text))
+        _name_default_methods(values)
         try:
             return cls.model_validate(values)
         except ValidationError as error:
@@ -76,6 +80,21 @@ class PipelineConfig(BaseModel):
     def dump(self) -> dict[str, Any]:
         """Plain values, as written to YAML and provenance."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+def _value(pair: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {pair!r}: {text!r} is no value that YAML can read") from error
+
+
+def _name_default_methods(values: dict[str, Any]) -> None:
+    """Let a stage's knobs be set without naming its method: the default method is meant then."""
+    for stage, default in PipelineConfig().dump().items():
+        given = values.get(stage)
+        if isinstance(given, dict) and isinstance(default, dict) and "method" in default:
+            given.setdefault("method", default["method"])
 
 
 def _assign(values: dict[str, Any], key: str, value: Any) -> None:

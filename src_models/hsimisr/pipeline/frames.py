@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hsimisr.cube import Cube, FrameStack
-from hsimisr.errors import StackError
 from hsimisr.geometry import View, apply_motion
 from hsimisr.physics.types import Registration, Subspace
 
@@ -30,7 +29,9 @@ class Window:
         return [subspace.project_good(c) * m for c, m in zip(self.cubes, self.masks, strict=True)]
 
 
-def read_window(stack: FrameStack, bad: npt.NDArray[np.bool_], view: View, halo: int, motion: Registration | None) -> Window:
+def read_window(
+    stack: FrameStack, bad: npt.NDArray[np.bool_], view: View, halo: int, motion: Registration | None
+) -> Window:
     """Load the part of each frame that shows `view` of the reference and `halo` LR pixels around it.
 
     Args:
@@ -50,9 +51,18 @@ def read_window(stack: FrameStack, bad: npt.NDArray[np.bool_], view: View, halo:
         cubes.append(data if mask.all() else np.where(mask, data, np.float32(0)))
         masks.append(mask)
         starts.append(part.origin)
-    if not masks[stack.reference].any():
-        raise StackError(f"{stack.reference_frame.name} holds no valid pixel in {view}; choose another view or reference")
     return Window(cubes, masks, starts, bad)
+
+
+def silent_bands(stack: FrameStack, view: View) -> npt.NDArray[np.bool_]:
+    """Bad bands ``(B,)``, and those without a value in a frame that has values in other bands."""
+    silent = stack.bad.copy()
+    for k, frame in enumerate(stack.frames):
+        part = _part(frame, view, 0, None, k)
+        seen = False if part is None else np.isfinite(frame.read(part)).any((1, 2))
+        if np.any(seen):
+            silent |= ~seen
+    return silent
 
 
 def _part(frame: Cube, view: View, halo: int, motion: Registration | None, k: int) -> View | None:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from hsimisr.cube import FrameStack
+from hsimisr.errors import StackError
 from hsimisr.geometry import Grid, View
 from hsimisr.inversion.config import InvertConfig, LmmseConfig
 from hsimisr.inversion.invert import MARGIN, FrameWindow, invert
@@ -59,10 +60,12 @@ def _by_tiles(
     residual = np.zeros((stack.bands, *view.shape), np.float32) if with_residual else None
     spread = np.zeros(stack.bands)
     has_variance = with_variance and isinstance(config, LmmseConfig)
+    measured = False
     tiles = tiles_of(view, side)
     for n, tile in enumerate(tiles):
         context.progress("invert", n, len(tiles), config.method)
         window = read_window(stack, scene.subspace.bad, tile, MARGIN, scene.registration)
+        measured = measured or any(window.masks[k].any() for k in scene.registration.included)
         eigen = FrameWindow(window.project(scene.subspace), window.masks, window.starts)
         image, tile_variance = invert(eigen, scene, tile, config, context.device, lambda _: context.check())
         fade = blend_weight(tile, view, scale)
@@ -81,6 +84,8 @@ def _by_tiles(
             lr = slice(tile.y0 - view.y0, tile.y1 - view.y0), slice(tile.x0 - view.x0, tile.x1 - view.x0)
             residual[(slice(None), *lr)] = rest
             spread += tile_spread / len(tiles)
+    if not measured:
+        raise StackError(f"no frame holds a valid pixel in {view}; choose another view")
     mean /= weight
     variance /= weight
     return Estimate(

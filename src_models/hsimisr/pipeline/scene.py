@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from hsimisr.cube import FrameStack
 from hsimisr.errors import StackError
@@ -16,13 +17,13 @@ from hsimisr.inversion.fitted_prior import fitted_prior
 from hsimisr.inversion.invert import FrameWindow, observe
 from hsimisr.inversion.misfit import misfit
 from hsimisr.inversion.prior import fit_power_law
-from hsimisr.physics.noise import FEW_BANDS, estimate_noise
+from hsimisr.physics.noise import FEW_BANDS, estimate_noise, measured
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.subspace import estimate_subspace
 from hsimisr.physics.types import Float32, Registration, SceneModel
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.context import Context
-from hsimisr.pipeline.frames import read_window
+from hsimisr.pipeline.frames import Window, read_window, silent_bands
 from hsimisr.registration.config import JointConfig, NoRegistrationConfig
 from hsimisr.registration.register import identity, refine_jointly, register_pairs
 
@@ -64,14 +65,10 @@ def estimate_scene(
         )
     sample, provisional = _sample(shape, view)
     context.progress("scene", 0, 4, "reading the frames")
-    bad = stack.bad
-    window = read_window(stack, bad, sample, 0, known)
-    bad = _with_dead_bands(window.cubes, bad)
-    if len(bad) != len(stack.bad) or (bad != stack.bad).any():
-        window = read_window(stack, bad, sample, 0, known)
+    window = _read_sample(stack, sample, known)
     context.progress("scene", 1, 4, "noise and subspace")
     sigma = estimate_noise(window.cubes, window.masks)
-    subspace = estimate_subspace(window.cubes, window.masks, sigma, bad, config.subspace.rank)
+    subspace = estimate_subspace(window.cubes, window.masks, sigma, window.bad, config.subspace.rank)
     frames = FrameWindow(window.project(subspace), window.masks, window.starts)
     context.progress("scene", 2, 4, "registration")
     registration = known or _start_motion(frames, stack.reference, config, context)
@@ -114,13 +111,27 @@ def _sample(shape: tuple[int, int], view: View | None) -> tuple[View, bool]:
     return View(y0, y0 + sizes[0], x0, x0 + sizes[1]), view is not None
 
 
-def _with_dead_bands(cubes: list[np.ndarray], bad: np.ndarray) -> np.ndarray:
-    """Add to the bad bands those that are constant in every frame: they carry no signal and would break whitening."""
-    dead = np.logical_and.reduce([cube.reshape(len(cube), -1).std(1) == 0 for cube in cubes if cube.shape[1] > 1])
-    out = bad.copy()
-    out[np.flatnonzero(~bad)[dead]] = True
-    if out.all():
+def _read_sample(stack: FrameStack, sample: View, known: Registration | None) -> Window:
+    """The sample of every frame; bands that hold nothing are bad, whoever flagged them."""
+    window = read_window(stack, stack.bad, sample, 0, known)
+    if not all(mask.any() for mask in window.masks):
+        window = read_window(stack, silent_bands(stack, sample), sample, 0, known)
+    if not window.masks[stack.reference].any():
+        raise StackError(
+            f"{stack.reference_frame.name} holds no valid pixel in {sample}; choose another view or reference"
+        )
+    bad = window.bad if window.bad.all() else _with_dead_bands(window)
+    if bad.all():
         raise StackError("every band is bad or constant; there is nothing to refine")
+    return window if (bad == window.bad).all() else read_window(stack, bad, sample, 0, known)
+
+
+def _with_dead_bands(window: Window) -> npt.NDArray[np.bool_]:
+    """Add to the bad bands those that are constant in every frame: they carry no signal and would break whitening."""
+    seen = [measured(cube, mask) for cube, mask in zip(window.cubes, window.masks, strict=True) if mask.any()]
+    dead = np.logical_and.reduce([np.ptp(pixels, axis=1) == 0 for pixels in seen])
+    out = window.bad.copy()
+    out[np.flatnonzero(~out)[dead]] = True
     return out
 
 

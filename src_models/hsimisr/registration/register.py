@@ -57,6 +57,9 @@ def register_pairs(
             continue
         if on_frame is not None:
             on_frame(k)
+        if not mask.any():
+            motions.append(FrameMotion(np.eye(3), weight=0.0, excluded=True, reason="holds no valid pixel"))
+            continue
         coarse = whole_pixel_shift(frames[reference][:count], frame[:count], masks[reference], mask)
         motions.append(_motion(pair_shift(smooth[reference], smooth[k], coarse), config.exclude))
     return Registration(tuple(motions), reference, "gauss_newton")

@@ -1,0 +1,122 @@
+"""Real camera sequences without truth: how well each method predicts frames that it did not see, and the pictures.
+
+    python benchmarks/sequences.py [--scale 3] [--psf box mtf:0.5 mtf:0.29 gauss:1.0] [--out out/sequences]
+
+Every fifth frame is held out: it gives its own motion and nothing else. Each method reconstructs from the rest and is
+asked for the held-out frames through the observation model; `chi2` is the mean squared residual over the sensor's
+noise variance (smaller is better; compare within a column), `rms` the residual in grey levels. The PSF is unknown, so
+several are tried, and the one under which the LMMSE predicts best makes the picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import replace
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numpy as np
+import torch
+from hsimisr.cube import FrameStack
+from hsimisr.geometry import View
+from hsimisr.inversion.config import (
+    BackProjectionConfig,
+    BicubicConfig,
+    DrizzleConfig,
+    LmmseConfig,
+    MeanConfig,
+    TotalVariationConfig,
+)
+from hsimisr.io.open import open_frames
+from hsimisr.physics.canvas import Canvas
+from hsimisr.physics.operator import ShiftOperator
+from hsimisr.physics.psf import Psf
+from hsimisr.physics.types import Estimate, SceneModel
+from hsimisr.pipeline.config import PipelineConfig
+from hsimisr.pipeline.device import use_available_threads
+from hsimisr.pipeline.reconstruct import reconstruct
+from hsimisr.pipeline.run import quiet_context
+from hsimisr.pipeline.scene import estimate_scene
+from PIL import Image
+
+DATA = Path(os.environ.get("HSIMISR_DATA", Path(__file__).parents[2] / "shared" / "data"))
+METHODS = {
+    "bicubic": BicubicConfig(),
+    "mean": MeanConfig(),
+    "drizzle": DrizzleConfig(),
+    "ibp": BackProjectionConfig(),
+    "tv": TotalVariationConfig(),
+    "linear": LmmseConfig(rounds=0),
+    "lmmse": LmmseConfig(),
+}
+BORDER = 3
+"""LR pixels at the border that the other frames may not cover."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scale", type=int, default=3)
+    parser.add_argument("--psf", nargs="+", default=["box", "mtf:0.5", "mtf:0.29", "gauss:1.0"])
+    parser.add_argument("--out", type=Path, default=Path("out/sequences"))
+    parser.add_argument("--names", nargs="+", default=["text", "alpaca"])
+    options = parser.parse_args()
+    use_available_threads()
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in options.names:
+        stack = open_frames([DATA / "sequences" / f"{name}.mat"], bands_as_frames=True)
+        print(f"\n{name}: {len(stack)} frames of {stack.reference_frame.shape_yx}, chi2 (rms in grey levels)")
+        print(f"{'psf':>10}" + "".join(f"{method:>16}" for method in METHODS), flush=True)
+        scores = {psf: one(stack, options.scale, psf) for psf in options.psf}
+        best = min(scores, key=lambda psf: scores[psf]["lmmse"])
+        print(f"the LMMSE predicts best with {best}")
+        config = PipelineConfig.build(options={"scale": options.scale, "psf": best})
+        view = View.whole(stack.reference_frame.shape_yx)
+        scene = estimate_scene(stack, config, quiet_context())
+        pictures = [reconstruct(stack, scene, view, METHODS[m], quiet_context()).bands()[0] for m in ("bicubic", "lmmse")]
+        side_by_side = np.clip(np.concatenate(pictures, 1), 0, 255).astype(np.uint8)
+        image = Image.fromarray(side_by_side)
+        image.resize((image.width * 2, image.height * 2), Image.Resampling.NEAREST).save(options.out / f"{name}.png")
+
+
+def one(stack: FrameStack, scale: int, psf: str) -> dict[str, float]:
+    """Held-out chi2 of every method under one PSF."""
+    config = PipelineConfig.build(options={"scale": scale, "psf": psf})
+    motion = estimate_scene(stack, config, quiet_context()).registration
+    held = [k for k in motion.included if k % 5 == 4]
+    rest = [k for k in range(len(stack)) if k not in held]
+    seen = FrameStack(tuple(stack.frames[k] for k in rest), rest.index(stack.reference))
+    known = replace(motion, frames=tuple(motion.frames[k] for k in rest), reference=seen.reference)
+    scene = estimate_scene(seen, config, quiet_context(), known=known)
+    scene = replace(scene, registration=known)
+    view = View.whole(stack.reference_frame.shape_yx)
+    scores, line = {}, f"{psf:>10}"
+    for name, method in METHODS.items():
+        estimate = reconstruct(seen, scene, view, method, quiet_context(), with_variance=False, with_residual=False)
+        residuals = [residual(estimate, scene, stack, k, motion.frames[k].shift) for k in held]
+        scores[name] = float(np.mean([(e**2).mean() for e in residuals]))
+        line += f"{scores[name]:9.2f} ({scores[name] ** 0.5 * scene.noise[0]:4.2f})"
+    print(line, flush=True)
+    return scores
+
+
+def residual(estimate: Estimate, scene: SceneModel, stack: FrameStack, k: int, shift: np.ndarray) -> np.ndarray:
+    """Prediction less a held-out frame, whitened eigen-images, border left out."""
+    h, w = estimate.grid.view.shape
+    margin = 4
+    canvas = Canvas((-margin, -margin), (h + 2 * margin, w + 2 * margin), scene.scale, estimate.grid.view)
+    pad = margin * scene.scale
+    image = np.pad(estimate.mean, ((0, 0), (pad, pad), (pad, pad)), mode="reflect")
+    whole = np.rint(shift).astype(int)
+    operator = ShiftOperator(canvas, Psf.parse(scene.psf), (shift - whole)[None], torch.device("cpu"))
+    predicted = operator.forward(canvas.to_spectrum(torch.from_numpy(image)))[0].numpy()
+    predicted = predicted[:, margin : margin + h, margin : margin + w]  # at frame pixel q - whole
+    frame = scene.subspace.project(stack.frames[k].read())
+    aligned = np.roll(frame, tuple(-whole), (1, 2))
+    inner = [slice(BORDER + abs(int(d)), n - BORDER - abs(int(d))) for d, n in zip(whole, (h, w), strict=True)]
+    return (predicted - aligned)[(slice(None), *inner)]
+
+
+if __name__ == "__main__":
+    main()
