@@ -19,6 +19,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from skimage.registration import phase_cross_correlation
+
 from hsimisr.cube import Cube, FrameStack
 from hsimisr.geometry import View
 from hsimisr.inversion.config import (
@@ -39,7 +41,6 @@ from hsimisr.pipeline.device import use_available_threads
 from hsimisr.pipeline.reconstruct import reconstruct
 from hsimisr.pipeline.run import quiet_context
 from hsimisr.pipeline.scene import estimate_scene
-from skimage.registration import phase_cross_correlation
 
 DATA = Path(os.environ.get("HSIMISR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 BASELINES = {
@@ -198,17 +199,16 @@ def summary(rows: list[dict]) -> str:
     ergas = {n: np.mean([r[n]["ergas"] for r in rows]) for n in mean}
     beaten = [r["scene"] for r in rows if max(r[n]["psnr"] for n in BASELINES if n != "lmmse") > r["lmmse"]["psnr"]]
     far = [r["scene"] for r in rows if r["known"]["psnr"] - r["lmmse"]["psnr"] > 0.3]
-    return "\n".join(
-        [
-            "mean PSNR / SAM / ERGAS: " + "  ".join(f"{n} {mean[n]:.2f}/{sam[n]:.2f}/{ergas[n]:.2f}" for n in mean),
-            f"LMMSE over bicubic: {mean['lmmse'] - mean['bicubic']:+.2f} dB; "
-            f"known motion over LMMSE: {mean['known'] - mean['lmmse']:+.2f} dB; "
-            f"median registration RMSE {np.median([r['registration_rmse'] for r in rows]):.4f} LR px "
-            f"(phase correlation {np.median([r['phase_correlation_rmse'] for r in rows]):.4f})",
-            f"a baseline is better on: {', '.join(beaten) or 'none'}; "
-            f"more than 0.3 dB below known motion on: {', '.join(far) or 'none'}   (* frames under 24 px)",
-        ]
-    )
+    motion = np.median([r["registration_rmse"] for r in rows])
+    peer = np.median([r["phase_correlation_rmse"] for r in rows])
+    lead, cost = mean["lmmse"] - mean["bicubic"], mean["known"] - mean["lmmse"]
+    means = "  ".join(f"{n} {mean[n]:.2f}/{sam[n]:.2f}/{ergas[n]:.2f}" for n in mean)
+    lines = [f"mean PSNR / SAM / ERGAS: {means}"]
+    lines += [f"LMMSE over bicubic {lead:+.2f} dB; known motion over LMMSE {cost:+.2f} dB"]
+    lines += [f"median registration RMSE {motion:.4f} LR px (phase correlation {peer:.4f})"]
+    lines += [f"a baseline is better on: {', '.join(beaten) or 'none'}"]
+    lines += [f"more than 0.3 dB below known motion on: {', '.join(far) or 'none'}   (* frames under 24 px)"]
+    return "\n".join(lines)
 
 
 def machine() -> dict[str, object]:

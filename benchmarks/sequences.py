@@ -1,6 +1,6 @@
 """Real camera sequences without truth: how well each method predicts frames that it did not see, and the pictures.
 
-    python benchmarks/sequences.py [--scale 3] [--psf box mtf:0.5 mtf:0.29 gauss:1.0] [--out out/sequences]
+    python benchmarks/sequences.py [--scale 3] [--psf gauss:0.4 gauss:1.0 box mtf:0.5 mtf:0.29] [--out out/sequences]
 
 Every fifth frame is held out: it gives its own motion and nothing else. Each method reconstructs from the rest and is
 asked for the held-out frames through the observation model; `chi2` is the mean squared residual over the sensor's
@@ -19,6 +19,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch
+from PIL import Image
+
 from hsimisr.cube import FrameStack
 from hsimisr.geometry import View
 from hsimisr.inversion.config import (
@@ -39,7 +41,6 @@ from hsimisr.pipeline.device import use_available_threads
 from hsimisr.pipeline.reconstruct import reconstruct
 from hsimisr.pipeline.run import quiet_context
 from hsimisr.pipeline.scene import estimate_scene
-from PIL import Image
 
 DATA = Path(os.environ.get("HSIMISR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 METHODS = {
@@ -58,7 +59,7 @@ BORDER = 3
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=int, default=3)
-    parser.add_argument("--psf", nargs="+", default=["box", "mtf:0.5", "mtf:0.29", "gauss:1.0"])
+    parser.add_argument("--psf", nargs="+", default=["gauss:0.4", "gauss:1.0", "box", "mtf:0.5", "mtf:0.29"])
     parser.add_argument("--out", type=Path, default=Path("out/sequences"))
     parser.add_argument("--names", nargs="+", default=["text", "alpaca"])
     options = parser.parse_args()
@@ -74,7 +75,9 @@ def main() -> None:
         config = PipelineConfig.build(options={"scale": options.scale, "psf": best})
         view = View.whole(stack.reference_frame.shape_yx)
         scene = estimate_scene(stack, config, quiet_context())
-        pictures = [reconstruct(stack, scene, view, METHODS[m], quiet_context()).bands()[0] for m in ("bicubic", "lmmse")]
+        pictures = [
+            reconstruct(stack, scene, view, METHODS[m], quiet_context()).bands()[0] for m in ("bicubic", "lmmse")
+        ]
         side_by_side = np.clip(np.concatenate(pictures, 1), 0, 255).astype(np.uint8)
         image = Image.fromarray(side_by_side)
         image.resize((image.width * 2, image.height * 2), Image.Resampling.NEAREST).save(options.out / f"{name}.png")

@@ -21,6 +21,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch
+
 from hsimisr.cube import Cube, FrameStack
 from hsimisr.physics.scenes import town
 from hsimisr.physics.simulator import simulate
@@ -44,8 +45,10 @@ def main() -> None:
     for name in options.cases:
         rows.append(measure(name))
         row = rows[-1]
-        print(f"{name}: first picture {row['first_s']:.2f} s, result {row['total_s']:.2f} s, floor {row['floor_s']:.3f} s, "
-              f"peak {row['peak_mib']:.0f} MiB ({threads} threads)")
+        print(
+            f"{name}: first picture {row['first_s']:.2f} s, result {row['total_s']:.2f} s, "
+            f"floor {row['floor_s']:.3f} s, peak {row['peak_mib']:.0f} MiB ({threads} threads)"
+        )
         for stage, seconds in row["stages"].items():
             print(f"    {seconds:7.3f} s  {stage}")
     if options.json:
@@ -67,7 +70,7 @@ def measure(name: str) -> dict[str, object]:
         if not best or row["first_s"] < best["first_s"]:
             best = row
     best["case"] = name
-    best["floor_s"] = floor(cropped, scale, int(best["rank"]))
+    best["floor_s"] = floor(cropped, int(best["rank"]))
     best["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return best
 
@@ -94,7 +97,7 @@ def once(stack: FrameStack, config: PipelineConfig) -> dict[str, object]:
     return {"first_s": first[0], "total_s": total, "stages": stages, "rank": result.scene.subspace.rank}
 
 
-def floor(frames: np.ndarray, scale: int, rank: int, steps: int = 20) -> float:
+def floor(frames: np.ndarray, rank: int, steps: int = 20) -> float:
     """The least that the first picture needs on this machine: Gram, projection, and 20 solver steps of FFTs."""
     k, bands, h, w = frames.shape
     pixels = torch.from_numpy(frames.transpose(1, 0, 2, 3).reshape(bands, -1).copy())

@@ -99,7 +99,7 @@ class View:
 
 @dataclass(frozen=True)
 class Grid:
-    """An HR grid: `scale` HR pixels per LR pixel, starting at LR pixel `origin_yx` of the reference, `shape` HR pixels."""
+    """An HR grid of `shape` pixels, `scale` per LR pixel, that starts at LR pixel `origin_yx` of the reference."""
 
     scale: int
     origin_yx: tuple[int, int]

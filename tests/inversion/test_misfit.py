@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from hsimisr.geometry import View
 from hsimisr.inversion.config import LmmseConfig
 from hsimisr.inversion.lmmse import solve
 from hsimisr.inversion.misfit import misfit
 from hsimisr.inversion.prior import power_law, radial_frequencies
 from hsimisr.inversion.solver import NormalEquations
 from hsimisr.physics.canvas import Canvas
-from hsimisr.geometry import View
 
 CONFIG = LmmseConfig(iterations=200, tolerance=1e-6)
 

@@ -112,6 +112,19 @@ def test_warps_are_solved_too(dense_problem):
         assert found.ravel() == pytest.approx(expected, abs=10 * TOLERANCE * np.linalg.norm(expected))
 
 
+def test_an_image_that_has_arrived_rests_while_others_are_on_their_way(dense_problem):
+    """One eigen-image is hard to solve, the other easy; steps below its rounding would blow the easy one up."""
+    problem = dense_problem(2, (12, 10), 3).with_mask()
+    power = problem.prior.power * np.array([[1e5], [1e-3]])
+    problem = replace(problem, prior=replace(problem.prior, power=power))
+    contrast = np.exp(np.random.default_rng(0).uniform(-4, 4, problem.canvas.hr_shape)).astype(np.float32)
+    equations = NormalEquations.build(problem.observations, problem.prior).with_contrast(torch.from_numpy(contrast))
+    images = [problem.canvas.to_image(conjugate_gradients(equations, n, 1e-4)[0])[1] for n in (60, 1000)]
+    assert torch.equal(*images)
+    expected = np.linalg.solve(*problem.posterior(1, contrast))
+    assert images[0].double().numpy().ravel() == pytest.approx(expected, abs=1e-3 * float(np.linalg.norm(expected)))
+
+
 def test_a_caller_can_stop_between_steps(dense_problem):
     problem = dense_problem().with_mask()
     seen = []

@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-import numpy as np
 import pytest
 
 from hsimisr.cube import Cube, FrameStack
 from hsimisr.physics.scenes import town
 from hsimisr.physics.simulator import Simulation, simulate
 from hsimisr.pipeline.config import PipelineConfig
-from hsimisr.pipeline.events import Cancelled, Failed, Finished, Preview, Progress
+from hsimisr.pipeline.events import Cancelled, Failed, Finished, Progress
 from hsimisr.pipeline.job import Job
 from hsimisr.pipeline.run import run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -68,8 +69,6 @@ def test_a_file_written_again_needs_a_new_model(cache, stack, finished, tmp_path
     frames = (replace(stack.frames[0], source=CubeSource(str(path))), *stack.frames[1:])
     cache.keep(FrameStack(frames), PipelineConfig(), finished.scene)
     assert cache.find(FrameStack(frames), PipelineConfig(), VIEW) is finished.scene
-    import os
-
     os.utime(path, (1, 1))
     assert cache.find(FrameStack(frames), PipelineConfig(), VIEW) is None
 

@@ -57,7 +57,8 @@ def simulate(
         # only the reference keeps coordinates: the others do not know where they look
         transform = _coarser(footprint.transform, scale) if k == 0 else None
         write_cube(file, replace(footprint, data=da.from_array(pixels), transform=transform), provenance=provenance)
-    write_cube(out / "truth" / "truth.hdr", replace(footprint, data=da.from_array(simulation.truth)), provenance=provenance)
+    truth = replace(footprint, data=da.from_array(simulation.truth))
+    write_cube(out / "truth" / "truth.hdr", truth, provenance=provenance)
     sources = [CubeSource(str(file)) for file in files]
     write_registration(out / "registration.json", simulation.registration, sources, simulation.sigma, psf)
 

@@ -40,8 +40,7 @@ def _keys_weights(t: Float64) -> list[Float64]:
 
 def bicubic(frame: Float32, start: tuple[int, int], grid: Grid) -> Float32:
     """Bicubic interpolation ``(n, H, W)`` of the reference frame's window, which begins at pixel `start`."""
-    axes = [hr_to_lr(np.arange(n), grid.scale) + o - s for n, o, s in zip(grid.shape, grid.origin_yx, start, strict=True)]
-    return cubic_at(frame, np.stack(np.meshgrid(*axes, indexing="ij"), -1))
+    return cubic_at(frame, _grid_points(grid) - np.asarray(start))
 
 
 def registered_mean(

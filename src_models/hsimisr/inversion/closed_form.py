@@ -18,7 +18,7 @@ from hsimisr.physics.types import PowerSpectrum
 
 
 def prior_precision(prior: PowerSpectrum, canvas: Canvas, device: torch.device) -> torch.Tensor:
-    """Prior precision ``(r, s*s, h, w//2+1)`` of each HR frequency, for HR images in orthonormal Fourier coordinates."""
+    """Prior precision ``(r, s*s, h, w//2+1)`` of each HR frequency, in orthonormal Fourier coordinates."""
     power = prior.at(canvas.radius) * canvas.scale**2
     return torch.from_numpy((1.0 / power).astype(np.float32)).to(device)
 

@@ -49,8 +49,10 @@ class LmmseConfig(_Method):
     """The best linear estimate under PSF, noise, motion and a power spectrum fitted to the scene."""
 
     method: Literal["lmmse"] = "lmmse"
-    prior: Literal["fitted", "power_law"] = Field("fitted", description="spectrum of the estimate itself, or a power law")
-    rounds: int = Field(2, ge=0, le=10, description="rounds in which the prior follows the local contrast; 0 switches off")
+    prior: Literal["fitted", "power_law"] = Field(
+        "fitted", description="spectrum of the estimate itself, or a power law"
+    )
+    rounds: int = Field(2, ge=0, le=10, description="rounds in which the prior follows the local contrast; 0 is off")
     iterations: int = Field(40, ge=1, le=500, description="largest number of conjugate-gradient steps, each round")
     tolerance: float = Field(1e-4, gt=0, lt=1, description="relative residual at which the solver stops")
     inflate: bool = Field(True, description="count the uncertainty of the registration as noise")

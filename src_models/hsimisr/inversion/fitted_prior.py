@@ -15,7 +15,7 @@ KNOWN = 0.9
 """Share of the prior variance that the frames must have removed before a ring of the spectrum counts as seen."""
 STEEPER = 1.5
 """Beyond the seen rings the spectrum falls this much faster than over the last of them, in log-log: optics and
-detector have blurred the scene itself. Found on the real scenes, where it beats a plain continuation by 0.1 to 0.7 dB."""
+detector have blurred the scene itself. Found on the real scenes: 0.1 to 0.7 dB over a plain continuation."""
 TAIL_RINGS = 8
 
 
@@ -32,7 +32,7 @@ def fitted_prior(image: Float32, closed_form: ClosedForm, prior: PowerSpectrum) 
     """
     canvas, frequency = closed_form.canvas, prior.frequency
     radius = canvas.radius.ravel()
-    weight = (np.broadcast_to(canvas.half_weight, canvas.radius.shape) * ~canvas.unpaired).ravel()
+    weight = (np.broadcast_to(canvas.half_weight, canvas.radius.shape) * ~canvas.unpaired).ravel().astype(float)
     variance = closed_form.spectrum_variance().cpu().numpy().astype(float) / canvas.scale**2
     seen = np.clip(1 - variance / prior.at(canvas.radius), 1e-6, 1)
     rank = len(variance)
@@ -40,7 +40,8 @@ def fitted_prior(image: Float32, closed_form: ClosedForm, prior: PowerSpectrum) 
     spread = radial_mean(variance.reshape(rank, -1), radius, weight, frequency)
     found = spectrum_of(image, canvas.scale, frequency).power
     power = np.maximum(found / gain**2 - spread / gain, 1e-3 * prior.power)
-    return PowerSpectrum(frequency, np.stack([_continued(*rows, frequency) for rows in zip(power, gain, prior.power, strict=True)]))
+    rows = [_continued(p, g, law, frequency) for p, g, law in zip(power, gain, prior.power, strict=True)]
+    return PowerSpectrum(frequency, np.stack(rows))
 
 
 def _continued(power: Float64, gain: Float64, fallback: Float64, frequency: Float64) -> Float64:

@@ -55,7 +55,8 @@ def total_variation(
     weight = (strength * 2 / mean_gradient)[:, None, None]
     penalty = weight[:, 0, 0] / mean_gradient  # so that the typical gradient is about the shrinkage threshold
     fy, fx = (torch.from_numpy(f).to(image.device) for f in canvas.frequencies)
-    laplacian = (4 - 2 * torch.cos(2 * torch.pi * fy / canvas.scale) - 2 * torch.cos(2 * torch.pi * fx / canvas.scale)).float()
+    waves = torch.cos(2 * torch.pi * fy / canvas.scale) + torch.cos(2 * torch.pi * fx / canvas.scale)
+    laplacian = (4 - 2 * waves).float()
     precision = penalty[:, None, None, None] * laplacian + 1e-6
     closed = ClosedForm.build(canvas, observations.operator.phases, observations.trust, precision)
     data_side = observations.operator.adjoint(observations.precision * observations.data)

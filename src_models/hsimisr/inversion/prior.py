@@ -93,7 +93,8 @@ def spectrum_of(image: Float32, scale: int, frequency: Float64) -> PowerSpectrum
     power = np.abs(spectrum) ** 2 / (h * w) / scale**2
     radius = np.hypot(np.fft.fftfreq(h)[:, None] * scale, np.fft.fftfreq(w)[None, :] * scale)
     weight = (radius > 0).astype(float)
-    return PowerSpectrum(frequency, radial_mean(power.reshape(len(image), -1), radius.ravel(), weight.ravel(), frequency))
+    rings = radial_mean(power.reshape(len(image), -1), radius.ravel(), weight.ravel(), frequency)
+    return PowerSpectrum(frequency, rings)
 
 
 def periodic_part(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

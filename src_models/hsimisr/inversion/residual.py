@@ -61,8 +61,10 @@ def out_of_subspace(
 
 
 def _bilinear(motion: FrameMotion, view: View, start: tuple[int, int], mask: Mask) -> sp.csr_array:
-    """Matrix ``(h*w, h_k*w_k)`` that reads a frame's window at the view's pixels through the motion; masked pixels
-    and pixels outside give rows that sum to less than 1."""
+    """Matrix ``(h*w, h_k*w_k)`` that reads a frame's window at the view's pixels through the motion.
+
+    Masked pixels and pixels outside give rows that sum to less than 1.
+    """
     h, w = view.shape
     rows, cols = np.meshgrid(np.arange(view.y0, view.y1), np.arange(view.x0, view.x1), indexing="ij")
     points = apply_motion(motion.matrix, np.stack([rows, cols], -1)).reshape(-1, 2)

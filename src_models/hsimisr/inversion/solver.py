@@ -95,12 +95,13 @@ def conjugate_gradients(
     direction = z
     rz = dot(residual, z)
     for step in range(iterations):
-        if bool((rz <= target).all()):
+        moving = rz > target  # an image that has arrived rests: rounding would drive it away again
+        if not bool(moving.any()):
             return x, step
         if on_step is not None:
             on_step(step)
         product = equations.apply(direction)
-        alpha = _image_factor(rz / dot(direction, product).clamp_min(1e-300))
+        alpha = _image_factor(moving * rz / dot(direction, product).clamp_min(1e-300))
         x = x + alpha * direction
         residual = residual - alpha * product
         z = equations.closed_form.apply(residual)

@@ -19,7 +19,7 @@ from hsimisr.physics.types import PowerSpectrum
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 SMALL = 24
-"""LR pixels of the canvas that the integrals over frequency are taken on; they are smooth, so a coarse grid does."""
+"""LR pixels of the canvas that the integrals over frequency are taken on: they are smooth, a coarse grid does."""
 CONTRASTS = np.geomspace(LOWEST, HIGHEST, 7)
 
 
@@ -35,7 +35,9 @@ def posterior_variance(
         contrast: map ``(H, W)`` of the canvas (see `local_contrast`), or None for a stationary prior.
     """
     canvas, s = observations.canvas, observations.canvas.scale
-    seen = uniform_filter(observations.coverage.cpu().numpy() / max(float(observations.trust.max()), 1e-6), 3, mode="nearest")
+    seen = uniform_filter(
+        observations.coverage.cpu().numpy() / max(float(observations.trust.max()), 1e-6), 3, mode="nearest"
+    )
     seen = np.kron(seen, np.ones((s, s)))[canvas.view_slices]
     small = _SmallCanvas(observations, prior, psf)
     k = len(observations.data)

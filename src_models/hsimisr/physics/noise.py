@@ -27,7 +27,9 @@ def estimate_noise(frames: list[Float32], masks: list[npt.NDArray[np.bool_]], sa
         samples: pixels used, spread evenly.
     """
     if len(frames[0]) < FEW_BANDS:
-        return np.asarray(np.mean([_spatial_noise(f, m) for f, m in zip(frames, masks, strict=True) if m.any()], axis=0))
+        return np.asarray(
+            np.mean([_spatial_noise(f, m) for f, m in zip(frames, masks, strict=True) if m.any()], axis=0)
+        )
     pixels = [measured(f, m) for f, m in zip(frames, masks, strict=True)]
     step = max(1, sum(p.shape[1] for p in pixels) // samples)
     return factor_noise(np.concatenate([p[:, ::step] for p in pixels], axis=1, dtype=np.float64))

@@ -114,7 +114,7 @@ def lay_out(
         if offsets is not None:
             value = value - offsets[k][:, None, None].astype(np.float32)
         data[(n, slice(None), *target)] = np.where(seen, value / np.float32(motions[n].gain), 0)
-        weight[(n, 0, *target)] = seen * (motions[n].weight * motions[n].gain**2)
+        weight[(n, 0, *target)] = seen * (motions[n].weight * motions[n].gain ** 2)
     operator: ObservationOperator
     if registration.is_shift:
         shifts = np.stack([motion.shift for motion in motions]) - moved

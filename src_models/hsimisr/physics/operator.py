@@ -152,7 +152,9 @@ def invert_motion(
     from scipy.ndimage import map_coordinates
 
     for _ in range(iterations):
-        local = np.stack([map_coordinates(f, np.moveaxis(reference, -1, 0), order=1, mode="nearest") for f in motion.field])
+        local = np.stack(
+            [map_coordinates(f, np.moveaxis(reference, -1, 0), order=1, mode="nearest") for f in motion.field]
+        )
         reference = apply_motion(inverse, points - np.moveaxis(local, 0, -1))
     return reference
 

@@ -47,7 +47,7 @@ class Psf:
 
 
 def optics_sigma(mtf_at_nyquist: float) -> float:
-    """Standard deviation, LR pixels, of the Gaussian that takes the detector box to this MTF at 0.5 cycles per pixel."""
+    """Standard deviation, LR pixels, of the Gaussian that takes the box to this MTF at 0.5 cycles per LR pixel."""
     return math.sqrt(-2 * math.log(mtf_at_nyquist / BOX_MTF_AT_NYQUIST)) / math.pi
 
 

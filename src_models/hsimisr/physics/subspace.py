@@ -38,7 +38,7 @@ def estimate_subspace(
         raise ConfigError(f"subspace.rank = {rank} does not fit: give auto or 1 to {min(MAX_RANK, bands)}")
     count = 0
     total = np.zeros(bands)
-    gram = np.zeros((bands, bands))
+    gram: Float64 = np.zeros((bands, bands))
     whitened = [measured(f, m) / sigma[:, None].astype(np.float32) for f, m in zip(frames, masks, strict=True)]
     for pixels in whitened:
         total += pixels.sum(1, dtype=np.float64)
@@ -46,7 +46,7 @@ def estimate_subspace(
     mean = total / count
     for pixels in whitened:
         centred = pixels - mean[:, None].astype(np.float32)
-        gram += centred @ centred.T
+        gram += np.asarray(centred @ centred.T, dtype=np.float64)
     values, vectors = np.linalg.eigh(gram / count)
     values, vectors = values[::-1], vectors[:, ::-1]
     edge = (1 + np.sqrt(bands / count)) ** 2

@@ -29,7 +29,7 @@ def tile_side(view: View, frames: int, bands: int, rank: int, scale: int, free: 
     need = tile_bytes(side, frames, bands, rank, scale)
     if need > SHARE * free:
         raise MemoryLimitError(
-            f"the smallest tile of {frames} frames x {bands} bands at scale {scale} needs about {need / 2**30:.2f} GiB, "
-            f"{free / 2**30:.2f} GiB are free; close other programs, use fewer frames or lower subspace.rank"
+            f"the smallest tile of {frames} frames x {bands} bands at scale {scale} needs about "
+            f"{need / 2**30:.2f} GiB, {free / 2**30:.2f} GiB are free; close other programs, use fewer frames or lower subspace.rank"
         )
     return side

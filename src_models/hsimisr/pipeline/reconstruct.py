@@ -13,9 +13,9 @@ from hsimisr.inversion.invert import MARGIN, FrameWindow, invert
 from hsimisr.inversion.residual import out_of_subspace
 from hsimisr.physics.types import Estimate, SceneModel
 from hsimisr.pipeline.context import Context
+from hsimisr.pipeline.device import free_memory, is_out_of_memory
 from hsimisr.pipeline.frames import read_window
 from hsimisr.pipeline.memory import tile_side
-from hsimisr.pipeline.device import free_memory, is_out_of_memory
 from hsimisr.pipeline.tiles import SMALLEST, blend_weight, tiles_of
 
 

@@ -65,7 +65,7 @@ def open_stack(frames: Sequence[Cube | CubeSource], reference: int = 0) -> Frame
 
 def quiet_context(device: str = "auto", seed: int = 0) -> Context:
     """A context for scripts: nobody listens, nobody cancels."""
-    return Context(0, choose_device(device), seed, lambda event: None, threading.Event())
+    return Context(0, choose_device(device), seed, lambda _: None, threading.Event())
 
 
 def refine(

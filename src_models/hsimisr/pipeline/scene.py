@@ -160,7 +160,8 @@ def _fitted(
 ) -> tuple[SceneModel, Float32]:
     """Fit the prior to the estimate itself and the noise to what the estimate leaves unexplained.
 
-    Returns the last estimate's eigen-images ``(r, H, W)`` of the sample too. One round does where the frames are no noisier than their noise; else noise and prior are fitted in turns.
+    One round does where the frames are no noisier than their noise; else noise and prior are fitted in turns.
+    Returns the last estimate's eigen-images ``(r, H, W)`` of the sample too.
     """
     settings = config.invert if isinstance(config.invert, LmmseConfig) else LmmseConfig()
     lowest = 1.0 if scene.subspace.bands >= FEW_BANDS else LOWEST_MISFIT

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hsimisr.cube import Cube, FrameStack
 from hsimisr.geometry import View
@@ -40,8 +40,9 @@ def _key(stack: FrameStack, config: PipelineConfig) -> tuple[object, ...]:
 
 
 def _identity(cube: Cube) -> tuple[object, ...]:
-    """What tells a cube from another: its file and when that was written, or the content of its array."""
+    """What tells a cube from another: its file and when that was written, or its array; and what counts as data."""
+    valid = (cube.bad.tobytes(), cube.nodata)
     if cube.source is None:
-        return (cube.data.name, cube.shape_yx)
-    path = cube.source.path
-    return (str(cube.source), os.path.getmtime(path) if os.path.exists(path) else 0.0)
+        return (cube.data.name, cube.shape_yx, *valid)
+    path = Path(cube.source.path)
+    return (cube.source, path.stat().st_mtime if path.exists() else 0.0, *valid)

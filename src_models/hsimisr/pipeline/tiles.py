@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -24,7 +26,7 @@ def _cuts(start: int, stop: int, size: int) -> list[tuple[int, int]]:
         return [(start, stop)]
     count = int(np.ceil((length - OVERLAP) / max(size - OVERLAP, 1)))
     edges = np.linspace(start, stop - OVERLAP, count + 1).round().astype(int)
-    return [(int(a), int(b) + OVERLAP) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [(int(a), int(b) + OVERLAP) for a, b in pairwise(edges)]
 
 
 def blend_weight(tile: View, view: View, scale: int) -> npt.NDArray[np.float32]:

@@ -61,14 +61,19 @@ class PairShift:
     mismatch: float
 
 
-def pair_shift(reference: SmoothFrame, frame: SmoothFrame, start: npt.NDArray[np.int64], iterations: int = 15) -> PairShift:
+def pair_shift(
+    reference: SmoothFrame, frame: SmoothFrame, start: npt.NDArray[np.int64], iterations: int = 15
+) -> PairShift:
     """Gauss-Newton from a whole-pixel start; channels are weighted by how well they agree."""
     low, high = _common_box(reference.shape, frame.shape, start)
     border = min(math.ceil(2 * reference.prefilter) + 1, *((b - a - 6) // 2 for a, b in zip(low, high, strict=True)))
     border = max(border, 0)
     low, high = [a + border for a in low], [b - border for b in high]
     box = slice(low[0], high[0]), slice(low[1], high[1])
-    moved = slice(low[0] + int(start[0]), high[0] + int(start[0])), slice(low[1] + int(start[1]), high[1] + int(start[1]))
+    moved = (
+        slice(low[0] + int(start[0]), high[0] + int(start[0])),
+        slice(low[1] + int(start[1]), high[1] + int(start[1])),
+    )
     seen = (reference.mask[box] & frame.mask[moved]).astype(float)
     count = max(seen.sum(), 1.0)
 
@@ -85,13 +90,14 @@ def pair_shift(reference: SmoothFrame, frame: SmoothFrame, start: npt.NDArray[np
         signal = ((centred(a) ** 2).sum((1, 2)) + (centred(b) ** 2).sum((1, 2))) / count
         weight = 1 / (error + 1e-9 * signal + 1e-12)
         hessian = np.array([[(p * q).sum((1, 2)) @ weight for q in (gy, gx)] for p in (gy, gx)])
-        step = -np.linalg.solve(hessian + 1e-9 * np.trace(hessian) * np.eye(2) + 1e-12 * np.eye(2), [(g * e).sum((1, 2)) @ weight for g in (gy, gx)])
+        damping = (1e-9 * np.trace(hessian) + 1e-12) * np.eye(2)
+        step = -np.linalg.solve(hessian + damping, [(g * e).sum((1, 2)) @ weight for g in (gy, gx)])
         longest = np.abs(step).max()
         rest = np.clip(rest + step * min(1.0, 0.7 / max(longest, 1e-12)), -1.5, 1.5)
         if longest < 1e-5:
             break
     correlated = max(1.0, 4 * math.pi * reference.prefilter**2)  # the prefilter leaves fewer independent pixels
-    covariance = correlated * np.linalg.inv(hessian + 1e-12 * np.eye(2))
+    covariance = np.asarray(correlated * np.linalg.inv(hessian + 1e-12 * np.eye(2)), dtype=float)
     return PairShift(start + rest, covariance, float(error.sum() / max(signal.sum(), 1e-12)))
 
 

@@ -7,6 +7,7 @@ One conjugate-gradient run solves the coupled Gauss-Newton system of the image a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -113,7 +114,6 @@ def _coupled_step(
     damping: float,
     share: float,
     iterations: int = 40,
-
 ) -> tuple[torch.Tensor, Float64]:
     """One Levenberg-Marquardt step of image and shifts, by conjugate gradients on both together."""
     o = equations.observations
@@ -176,7 +176,7 @@ def _covariance(equations: NormalEquations, image: torch.Tensor, reference: int,
     full = torch.block_diag(*torch.einsum("kachw,kbchw->kab", weighted, jacobian).double())
     assert isinstance(o.operator, ShiftOperator)
     seen = [o.operator.adjoint_of(n // 2, weighted[n // 2, n % 2]) for n in range(2 * k)]
-    root = torch.from_numpy(o.canvas.half_weight).to(full.device).sqrt() / (o.canvas.hr_shape[0] * o.canvas.hr_shape[1]) ** 0.5
+    root = (torch.from_numpy(o.canvas.half_weight).to(full.device) / math.prod(o.canvas.hr_shape)).sqrt()
     left = torch.stack([torch.view_as_real(s * root).reshape(-1) for s in seen])
     right = torch.stack([torch.view_as_real(equations.closed_form.apply(s) * root).reshape(-1) for s in seen])
     coupling = (left @ right.T).double()
