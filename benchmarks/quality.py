@@ -19,18 +19,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from methods import DATA, METHODS, STATIONARY
 from skimage.registration import phase_cross_correlation
 
 from hsimisr.cube import Cube, FrameStack
 from hsimisr.geometry import View
-from hsimisr.inversion.config import (
-    BackProjectionConfig,
-    BicubicConfig,
-    DrizzleConfig,
-    LmmseConfig,
-    MeanConfig,
-    TotalVariationConfig,
-)
 from hsimisr.inversion.oracle import oracle_scene
 from hsimisr.io.open import open_cube
 from hsimisr.metrics import evaluate
@@ -41,17 +34,6 @@ from hsimisr.pipeline.device import use_available_threads
 from hsimisr.pipeline.reconstruct import reconstruct
 from hsimisr.pipeline.run import quiet_context
 from hsimisr.pipeline.scene import estimate_scene
-
-DATA = Path(os.environ.get("HSIMISR_DATA", Path(__file__).parents[2] / "shared" / "data"))
-BASELINES = {
-    "bicubic": BicubicConfig(),
-    "mean": MeanConfig(),
-    "drizzle": DrizzleConfig(),
-    "ibp": BackProjectionConfig(),
-    "tv": TotalVariationConfig(),
-    "linear": LmmseConfig(rounds=0),
-    "lmmse": LmmseConfig(),
-}
 
 
 @dataclass(frozen=True)
@@ -126,15 +108,14 @@ def one(path: Path, setting_name: str, seed: int) -> dict[str, object]:
         "scene_s": seconds,
         "excluded": len(stack) - len(model.registration.included),
     }
-    for name, method in BASELINES.items():
+    for name, method in METHODS.items():
         row[name] = score(stack, model, simulation, method)
     known = replace(model, registration=simulation.registration)
-    row["known"] = score(stack, refitted(stack, config, known), simulation, LmmseConfig())
+    row["known"] = score(stack, refitted(stack, config, known), simulation, METHODS["lmmse"])
     best = oracle_scene(model, simulation.truth, simulation.registration)
-    stationary = LmmseConfig(rounds=0)
-    row["oracle"] = score(stack, best, simulation, stationary)
+    row["oracle"] = score(stack, best, simulation, STATIONARY)
     single = replace(best, registration=Registration(simulation.registration.frames[:1]))
-    row["oracle1"] = score(as_stack(simulation.frames[:1]), single, simulation, stationary)
+    row["oracle1"] = score(as_stack(simulation.frames[:1]), single, simulation, STATIONARY)
     low, high = row["oracle1"]["psnr"], row["oracle"]["psnr"]
     row["gain"] = (row["lmmse"]["psnr"] - low) / (high - low)
     truth = simulation.motions[:, :2, 2]
@@ -179,12 +160,12 @@ def rmse(found: np.ndarray, truth: np.ndarray) -> float:
 
 
 def header() -> str:
-    columns = "".join(f"{n:>14}" for n in [*BASELINES, "known", "oracle"])
+    columns = "".join(f"{n:>14}" for n in [*METHODS, "known", "oracle"])
     return f"{'scene (PSNR/SAM)':22}{'frame':>9}{'r':>3}{columns}{'gain':>6}{'cov90':>6}{'rmse':>8}{'phase':>7}"
 
 
 def line(row: dict) -> str:
-    columns = "".join(f"{row[n]['psnr']:8.2f}/{row[n]['sam']:5.2f}" for n in [*BASELINES, "known", "oracle"])
+    columns = "".join(f"{row[n]['psnr']:8.2f}/{row[n]['sam']:5.2f}" for n in [*METHODS, "known", "oracle"])
     frame = "x".join(map(str, row["frame"])) + ("*" if row["small"] else "")
     return (
         f"{row['scene']:22}{frame:>9}{row['rank']:3d}{columns}{row['gain']:6.2f}{row['lmmse']['coverage90']:6.2f}"
@@ -194,10 +175,10 @@ def line(row: dict) -> str:
 
 def summary(rows: list[dict]) -> str:
     """Means over scenes, and how often each target holds."""
-    mean = {n: np.mean([r[n]["psnr"] for r in rows]) for n in [*BASELINES, "known", "oracle"]}
+    mean = {n: np.mean([r[n]["psnr"] for r in rows]) for n in [*METHODS, "known", "oracle"]}
     sam = {n: np.mean([r[n]["sam"] for r in rows]) for n in mean}
     ergas = {n: np.mean([r[n]["ergas"] for r in rows]) for n in mean}
-    beaten = [r["scene"] for r in rows if max(r[n]["psnr"] for n in BASELINES if n != "lmmse") > r["lmmse"]["psnr"]]
+    beaten = [r["scene"] for r in rows if max(r[n]["psnr"] for n in METHODS if n != "lmmse") > r["lmmse"]["psnr"]]
     far = [r["scene"] for r in rows if r["known"]["psnr"] - r["lmmse"]["psnr"] > 0.3]
     motion = np.median([r["registration_rmse"] for r in rows])
     peer = np.median([r["phase_correlation_rmse"] for r in rows])

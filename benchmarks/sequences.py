@@ -19,18 +19,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch
+from methods import DATA, METHODS
 from PIL import Image
 
 from hsimisr.cube import FrameStack
 from hsimisr.geometry import View
-from hsimisr.inversion.config import (
-    BackProjectionConfig,
-    BicubicConfig,
-    DrizzleConfig,
-    LmmseConfig,
-    MeanConfig,
-    TotalVariationConfig,
-)
 from hsimisr.io.open import open_frames
 from hsimisr.physics.canvas import Canvas
 from hsimisr.physics.operator import ShiftOperator
@@ -42,16 +35,6 @@ from hsimisr.pipeline.reconstruct import reconstruct
 from hsimisr.pipeline.run import quiet_context
 from hsimisr.pipeline.scene import estimate_scene
 
-DATA = Path(os.environ.get("HSIMISR_DATA", Path(__file__).parents[2] / "shared" / "data"))
-METHODS = {
-    "bicubic": BicubicConfig(),
-    "mean": MeanConfig(),
-    "drizzle": DrizzleConfig(),
-    "ibp": BackProjectionConfig(),
-    "tv": TotalVariationConfig(),
-    "linear": LmmseConfig(rounds=0),
-    "lmmse": LmmseConfig(),
-}
 BORDER = 3
 """LR pixels at the border that the other frames may not cover."""
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from hsimisr.cube import Cube
 from hsimisr.errors import HsimisrError
-from hsimisr.io.open import open_frames
+from hsimisr.io.open import open_cubes
 from napari_hsimisr.layers import LayerData, frame_layers
 
 Paths = str | list[str]
@@ -32,8 +31,3 @@ def get_reader(path: Paths) -> Callable[[Paths], list[LayerData]] | None:
 def read(path: Paths) -> list[LayerData]:
     """One layer per frame; raises ReadError that names the file."""
     return frame_layers(open_cubes([path] if isinstance(path, str) else list(path)))
-
-
-def open_cubes(paths: list[str]) -> list[Cube]:
-    """The cubes of all files; a file with four axes, or a folder, gives several."""
-    return [cube for path in paths for cube in open_frames([path]).frames]

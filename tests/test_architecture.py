@@ -30,7 +30,7 @@ def test_the_plugin_imports_without_torch():
 
 
 def test_the_command_line_starts_without_torch_napari_and_qt():
-    loaded = modules_loaded_by("import hsimisr.cli.app")
+    loaded = modules_loaded_by("import hsimisr.cli.commands")
     assert not loaded & {"torch", "napari", "qtpy", "PyQt6"}
 
 

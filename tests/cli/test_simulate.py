@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from hsimisr.cli.app import app
+from hsimisr.cli.commands import app
 from hsimisr.cube import Cube
 from hsimisr.io.open import open_cube, open_frames
 from hsimisr.io.write import write_cube

@@ -101,5 +101,5 @@ def sampling_error(values):
 
 
 def taken_by_factors(rank, bands):
-    """Part of a band's standard deviation that `rank` factors cannot tell from themselves: half that of its variance."""
+    """Part of a band's standard deviation that the factors cannot tell from themselves: half that of its variance."""
     return rank / (bands - rank) / 2

@@ -195,7 +195,7 @@ def test_content_moves_the_way_the_matrix_says(motion):
 
 
 def test_local_motion_is_inverted():
-    """The fixed point contracts by the field's slope, at most 0.4 * 2 pi / 30 = 0.09 a round; the field is read in float32."""
+    """The fixed point contracts by the field's slope, at most 0.4 * 2 pi / 30 a round; the field is read in float32."""
     motion = local_motions((30, 34))[1]
     points = np.random.default_rng(0).uniform(3, 26, (50, 2))
     reference = invert_motion(motion, points)

@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from hsimisr.cube import Cube, FrameStack
 from hsimisr.geometry import View
 from hsimisr.inversion.config import BicubicConfig, LmmseConfig
+from hsimisr.physics.scenes import town
+from hsimisr.physics.simulator import simulate
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.context import Context
 from hsimisr.pipeline.reconstruct import _by_tiles, reconstruct
+from hsimisr.pipeline.scene import estimate_scene
 from hsimisr.pipeline.tiles import SMALLEST
 
 WHOLE = View(0, 32, 0, 32)
@@ -44,14 +48,19 @@ def test_small_tiles_stay_within_the_error_bar(stack, finished, context):
     assert many.variance[inner] == pytest.approx(one.variance[inner], rel=1e-4)
 
 
-def test_the_contrast_of_a_tile_is_that_of_the_whole(stack, finished, context):
+@pytest.mark.xfail(reason="each tile takes its own mean for contrast 1, so flat tiles get a prior made for rough ones")
+def test_the_contrast_of_a_tile_is_that_of_the_whole(context):
     """A flat tile is flat beside the rest of the scene, not for itself."""
-    one, many = (by_tiles(stack, finished.scene, LmmseConfig(), context, side) for side in (32, SMALLEST))
-    inner = (slice(None), slice(8, -8), slice(8, -8))
-    apart = ((many.mean - one.mean) / np.sqrt(one.variance))[inner]
-    assert np.sqrt(np.mean(apart**2)) < 0.3
-    ratio = (many.variance / one.variance)[inner]
-    assert np.exp(np.abs(np.log(ratio)).mean()) < 1.2
+    scene = town((82, 82), bands=12, seed=3).cube
+    flat = scene[:, :40].mean((1, 2), keepdims=True)
+    scene[:, :40] = flat + 0.05 * (scene[:, :40] - flat)
+    frames = simulate(scene, 2, 4, snr=30, max_shift=1.8, seed=1).frames
+    stack = FrameStack(tuple(Cube.from_array(f) for f in frames))
+    model = estimate_scene(stack, PipelineConfig(), context)
+    one, many = (by_tiles(stack, model, LmmseConfig(), context, side) for side in (32, SMALLEST))
+    upper = (slice(None), slice(8, 20), slice(8, -8))
+    apart = ((many.mean - one.mean) / np.sqrt(one.variance))[upper]
+    assert np.sqrt(np.mean(apart**2)) < 0.1
 
 
 def test_the_residual_has_no_seams(stack, finished, context):

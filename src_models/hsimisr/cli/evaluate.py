@@ -32,7 +32,7 @@ def evaluate(
     sidecar = read_sidecar(estimate)
     scale = scale or sidecar.get("scale") or 2
     text = view or sidecar.get("view")
-    cut = cut_truth(open_cube(truth), refined, scale, None if text is None else View.parse(text))
+    cut = cut_truth(open_cube(truth), refined.name, refined.shape_yx, scale, None if text is None else View.parse(text))
     scores = metrics.evaluate(cut.read(), refined.read(), scale)
     values = {**scores.summary(), "bands": scores.bands, "border": scores.border, "scale": scale}
     if as_json:
@@ -59,24 +59,30 @@ def read_sidecar(estimate: str) -> dict[str, Any]:
         raise ReadError(f"{path}: holds no settings of a run ({error!r}); give --scale and move it away") from error
 
 
-def cut_truth(truth: Cube, estimate: Cube, scale: int, view: View | None) -> Cube:
-    """The part of a truth at the refined scale that the estimate covers.
+def cut_truth(truth: Cube, name: str, shape_yx: tuple[int, int], scale: int, view: View | None) -> Cube:
+    """The part of a truth at the refined scale that an estimate covers.
+
+    Args:
+        truth: as large as the estimate, or the whole scene.
+        name: of the estimate, for the message.
+        shape_yx: of the estimate, HR pixels.
+        view: what the estimate shows of the scene, LR pixels.
 
     Raises:
         StackError: the truth is another size than the estimate, and no view tells which part of it counts.
     """
-    if truth.shape_yx == estimate.shape_yx:
+    if truth.shape_yx == shape_yx:
         return truth
-    if view is not None and Grid.of_view(view, scale).shape == estimate.shape_yx:
+    if view is not None and Grid.of_view(view, scale).shape == shape_yx:
         y1, x1 = view.y1 * scale, view.x1 * scale
         if truth.shape_yx[0] >= y1 and truth.shape_yx[1] >= x1:
             return truth.crop(View(view.y0 * scale, y1, view.x0 * scale, x1))
     raise StackError(
-        f"{truth.name} has {_size(truth)} pixels and {estimate.name} {_size(estimate)}"
+        f"{truth.name} has {_size(truth.shape_yx)} pixels and {name} {_size(shape_yx)}"
         f"{'' if view is None else f' (view {view}, scale {scale})'}: give a truth of the same size, "
         "or the --view of the whole scene that was refined"
     )
 
 
-def _size(cube: Cube) -> str:
-    return f"{cube.shape_yx[0]} x {cube.shape_yx[1]}"
+def _size(shape_yx: tuple[int, int]) -> str:
+    return f"{shape_yx[0]} x {shape_yx[1]}"

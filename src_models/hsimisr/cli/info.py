@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from hsimisr.cube import Cube
 from hsimisr.errors import ReadError
-from hsimisr.io.open import open_frames
+from hsimisr.io.open import open_cubes, sources_of
 
 
 def info(
@@ -21,12 +22,8 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
 ) -> None:
     """Tell what files hold: size, wavelengths, bad bands, nodata, place, and what the reader had to find out."""
-    described, failed = [], []
-    for file in files:
-        try:
-            described += [describe(cube) for cube in open_frames([file]).frames]
-        except ReadError as error:
-            failed.append(error)
+    failed: list[ReadError] = []
+    described = [describe(cube) for file in files for cube in _cubes(file, failed)]
     if as_json:
         print(json.dumps(described, indent=1))
     else:
@@ -37,6 +34,20 @@ def info(
         print(f"hsimisr: {earlier}", file=sys.stderr)
     if failed:
         raise failed[-1]
+
+
+def _cubes(file: str, failed: list[ReadError]) -> Iterator[Cube]:
+    """The cubes of a file or folder; what cannot be read goes to `failed` and hides no other."""
+    try:
+        sources = sources_of(file)
+    except ReadError as error:
+        failed.append(error)
+        return
+    for source in sources:
+        try:
+            yield from open_cubes([source])
+        except ReadError as error:
+            failed.append(error)
 
 
 def describe(cube: Cube) -> dict[str, Any]:

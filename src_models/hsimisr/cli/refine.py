@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from hsimisr import __version__, metrics
 from hsimisr.cli.evaluate import cut_truth
 from hsimisr.cli.options import BandsAsFrames, Device, Frames, PsfOption, Reference, Scale, Sets, Settings
 from hsimisr.cli.progress import ProgressBar
-from hsimisr.geometry import View
+from hsimisr.geometry import Grid, View
 from hsimisr.io.open import open_cube, open_frames
 from hsimisr.io.write import check_path, write_cube
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.registration.store import for_frames
 
 if TYPE_CHECKING:
+    from hsimisr.cube import Cube
     from hsimisr.pipeline.events import Result
 
 
@@ -43,7 +43,9 @@ def refine(
     settings = PipelineConfig.build(config, {"scale": scale, "psf": psf}, sets)
     check_path(out)
     stack = open_frames(frames, reference, bands_as_frames)
-    window = None if view is None else View.parse(view).clipped(stack.reference_frame.shape_yx)
+    whole = View.whole(stack.reference_frame.shape_yx)
+    window = None if view is None else View.parse(view).clipped(whole.shape)
+    target = None if truth is None else _target(truth, out, settings.scale, window or whole)
     known = None if registration is None else for_frames(registration, stack)
     from hsimisr.pipeline.context import Context  # torch is loaded only when there is work for it
     from hsimisr.pipeline.device import choose_device, use_available_threads
@@ -56,13 +58,17 @@ def refine(
         result = run(stack, settings, view=window, registration=known, context=context)
     cube = refined_cube(result, stack.reference_frame)
     provenance = _provenance(result, [frame.name for frame in stack.frames], seed)
-    if truth is not None:
-        target = cut_truth(open_cube(truth), cube, settings.scale, result.estimate.grid.view)
+    if target is not None:
         provenance["metrics"] = metrics.evaluate(target.read(), cube.read(), settings.scale).summary()
     write_cube(out, cube, uncertainty_cube(result, stack.reference_frame), provenance)
     sidecar = Path(f"{out}.json")
     sidecar.write_text(json.dumps(provenance, indent=1), encoding="utf-8")
     _report(out, result, provenance)
+
+
+def _target(truth: str, out: Path, scale: int, view: View) -> Cube:
+    """The truth of a view; a truth that does not fit is told before the work, not after it."""
+    return cut_truth(open_cube(truth), out.name, Grid.of_view(view, scale).shape, scale, view)
 
 
 def _provenance(result: Result, names: list[str], seed: int) -> dict[str, Any]:
@@ -85,14 +91,13 @@ def _provenance(result: Result, names: list[str], seed: int) -> dict[str, Any]:
 def _report(out: Path, result: Result, provenance: dict[str, Any]) -> None:
     grid, scene = result.estimate.grid, result.scene
     used, total = len(scene.registration.included), len(scene.registration.frames)
-    console = Console()
-    console.print(
+    typer.echo(
         f"{out}: {scene.subspace.bands} bands, {grid.shape[0]} x {grid.shape[1]} pixels at x{grid.scale} "
         f"from {used} of {total} frames, {scene.subspace.rank} eigen-images, "
         f"{sum(provenance['timings'].values()):.1f} s"
     )
     for frame in provenance["frames"]:
         if frame["excluded"]:
-            console.print(f"left out {frame['name']}: {frame['reason']}")
+            typer.echo(f"left out {frame['name']}: {frame['reason']}")
     if "metrics" in provenance:
-        console.print("against the truth: " + ", ".join(f"{k} {v:.3f}" for k, v in provenance["metrics"].items()))
+        typer.echo("against the truth: " + ", ".join(f"{k} {v:.3f}" for k, v in provenance["metrics"].items()))

@@ -4,40 +4,38 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from hsimisr.settings import Settings
 
 
-class _Method(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class BicubicConfig(_Method):
+class BicubicConfig(Settings):
     """Bicubic interpolation of the reference frame alone."""
 
     method: Literal["bicubic"] = "bicubic"
 
 
-class MeanConfig(_Method):
+class MeanConfig(Settings):
     """Mean of the registered, interpolated frames."""
 
     method: Literal["mean"] = "mean"
 
 
-class DrizzleConfig(_Method):
+class DrizzleConfig(Settings):
     """Shift-and-add: every LR pixel dropped on the HR grid."""
 
     method: Literal["drizzle"] = "drizzle"
     drop: float = Field(0.6, gt=0, le=1, description="side of the drop, LR pixels")
 
 
-class BackProjectionConfig(_Method):
+class BackProjectionConfig(Settings):
     """Iterative back-projection from the mean of the frames."""
 
     method: Literal["back_projection"] = "back_projection"
     iterations: int = Field(20, ge=1, le=500)
 
 
-class TotalVariationConfig(_Method):
+class TotalVariationConfig(Settings):
     """MAP with a total-variation prior."""
 
     method: Literal["tv"] = "tv"
@@ -45,7 +43,7 @@ class TotalVariationConfig(_Method):
     iterations: int = Field(60, ge=1, le=2000)
 
 
-class LmmseConfig(_Method):
+class LmmseConfig(Settings):
     """The best linear estimate under PSF, noise, motion and a power spectrum fitted to the scene."""
 
     method: Literal["lmmse"] = "lmmse"

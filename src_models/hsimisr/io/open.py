@@ -49,16 +49,44 @@ def open_frames(specs: Sequence[Spec], reference: int = 0, bands_as_frames: bool
         ReadError: a file is missing, damaged, of another format, or holds no cube.
         StackError: the frames do not belong together.
     """
-    frames: list[Cube] = []
-    for source in [source for spec in specs for source in _expand(parse_spec(spec))]:
+    return FrameStack(tuple(open_cubes(specs, bands_as_frames)), reference)
+
+
+def open_cubes(specs: Sequence[Spec], bands_as_frames: bool = False) -> list[Cube]:
+    """Open cubes that need not belong together, lazily; `specs` and `bands_as_frames` as for `open_frames`.
+
+    Raises:
+        ReadError: a file is missing, damaged, of another format, or holds no cube.
+    """
+    cubes: list[Cube] = []
+    for source in [source for spec in specs for source in sources_of(spec)]:
         source = replace(source, bands_as_frames=source.bands_as_frames or bands_as_frames)
         stored = orient(_read(source))
         several = source.index is None and (stored.array.ndim == 4 or source.bands_as_frames)
         sources = [source]
         if several:
             sources = [replace(source, index=k) for k in range(frame_count(stored, source.bands_as_frames))]
-        frames.extend(to_cube(stored, each) for each in sources)
-    return FrameStack(tuple(frames), reference)
+        cubes.extend(to_cube(stored, each) for each in sources)
+    return cubes
+
+
+def sources_of(spec: Spec) -> list[CubeSource]:
+    """The cubes in a folder, in natural order, or the one source that `spec` names.
+
+    Raises:
+        ReadError: there is no such file, or no cube in the folder.
+    """
+    source = parse_spec(spec)
+    folder = Path(source.path)
+    if not folder.is_dir() or _is_zarr(folder):
+        return [source]
+    files = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+    data_files = {find_data(path) for path in files if path.suffix.lower() == ".hdr"}
+    cubes = [path for path in files if path not in data_files and (path.is_file() or _is_zarr(path))]
+    cubes = [path for path in cubes if (path.suffix or find_header(path) is not None) and not _accompanies(path)]
+    if not cubes:
+        raise ReadError(f"{folder}: no cubes in this folder; formats read are {FORMATS}")
+    return [CubeSource(str(path)) for path in sorted(cubes, key=_natural)]
 
 
 def parse_spec(spec: Spec) -> CubeSource:
@@ -130,20 +158,6 @@ def _read_container(path: Path, suffix: str, variable: str | None) -> Stored:
     from hsimisr.io import read_hdf5
 
     return read_hdf5.read(path, variable)
-
-
-def _expand(source: CubeSource) -> list[CubeSource]:
-    """The cubes in a folder, or the source itself where it is no folder."""
-    folder = Path(source.path)
-    if not folder.is_dir() or _is_zarr(folder):
-        return [source]
-    files = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
-    data_files = {find_data(path) for path in files if path.suffix.lower() == ".hdr"}
-    cubes = [path for path in files if path not in data_files and (path.is_file() or _is_zarr(path))]
-    cubes = [path for path in cubes if (path.suffix or find_header(path) is not None) and not _accompanies(path)]
-    if not cubes:
-        raise ReadError(f"{folder}: no cubes in this folder; formats read are {FORMATS}")
-    return [CubeSource(str(path)) for path in sorted(cubes, key=_natural)]
 
 
 def _accompanies(path: Path) -> bool:

@@ -67,7 +67,6 @@ def read(path: Path) -> Stored:
     bands, band_notes = _bands(header)
     if "byte order" not in header:
         notes.append("the header lacks `byte order`; little-endian assumed")
-        warnings.warn(f"{header_path}: no `byte order` in the header; little-endian assumed", stacklevel=2)
     record = header.get(RECORD_KEY)
     return Stored(
         lazy(array),

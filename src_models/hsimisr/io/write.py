@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -53,8 +54,11 @@ def check_path(path: Path) -> Writer:
     write = _writer(path)
     if path.is_dir() and not any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zarray")):
         raise WriteError(f"{path}: is a folder that is no Zarr store; choose another name")
-    if not path.absolute().parent.is_dir():
-        raise WriteError(f"{path}: the folder {path.absolute().parent} does not exist; make it first")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise WriteError(f"{path}: the folder {folder} does not exist; make it first")
+    if not os.access(folder, os.W_OK):
+        raise WriteError(f"{path}: the folder {folder} cannot be written to; choose another or change its permissions")
     return write
 
 

@@ -21,4 +21,4 @@ def write(path: Path, cube: Cube, std: Cube | None, record: str) -> None:
         arrays["wavelength_nm"] = cube.wavelengths
     if cube.fwhm is not None:
         arrays["fwhm_nm"] = cube.fwhm
-    np.savez_compressed(path, **arrays)
+    np.savez(path, **arrays)  # noisy numbers shrink by a tenth at best, and take most of the time

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from hsimisr.settings import Settings
 
 MAX_RANK = 16
 
 
-class SubspaceConfig(BaseModel):
+class SubspaceConfig(Settings):
     """The spectral subspace that the frames are inverted in."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     rank: int | Literal["auto"] = Field("auto", description="number of eigen-images, or auto (up to 16)")
     residual: bool = Field(True, description="keep the low-pass spectral information outside the subspace")
 

@@ -7,35 +7,33 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from hsimisr.errors import ConfigError
 from hsimisr.inversion.config import InvertConfig, LmmseConfig
 from hsimisr.physics.config import SubspaceConfig, check_psf
 from hsimisr.registration.config import JointConfig, RegisterConfig
+from hsimisr.settings import Settings
 
 
-class NoStage(BaseModel):
+class NoStage(Settings):
     """A stage that is switched off."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     method: Literal["none"] = "none"
 
 
-class PosteriorConfig(BaseModel):
+class PosteriorConfig(Settings):
     """Error bars from the posterior variance of the linear inversion."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     method: Literal["posterior"] = "posterior"
 
 
 UncertaintyConfig = Annotated[PosteriorConfig | NoStage, Field(discriminator="method")]
 
 
-class PipelineConfig(BaseModel):
+class PipelineConfig(Settings):
     """Every knob of a run; goes into each result and file as provenance."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     version: Literal[1] = 1
     scale: int = Field(2, ge=1, le=8, description="HR pixels per LR pixel, along one axis")
     psf: str = Field("mtf:0.29", description="box, mtf:<MTF at Nyquist>, gauss:<FWHM in LR pixels> or bicubic")

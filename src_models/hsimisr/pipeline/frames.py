@@ -59,8 +59,10 @@ def silent_bands(stack: FrameStack, view: View) -> npt.NDArray[np.bool_]:
     silent = stack.bad.copy()
     for k, frame in enumerate(stack.frames):
         part = _part(frame, view, 0, None, k)
-        seen = False if part is None else np.isfinite(frame.read(part)).any((1, 2))
-        if np.any(seen):
+        if part is None:
+            continue
+        seen = np.asarray(np.isfinite(frame.read(part)).any(axis=(1, 2)))
+        if seen.any():
             silent |= ~seen
     return silent
 

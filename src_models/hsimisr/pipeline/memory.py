@@ -28,8 +28,9 @@ def tile_side(view: View, frames: int, bands: int, rank: int, scale: int, free: 
         side = max(SMALLEST, side * 3 // 4)
     need = tile_bytes(side, frames, bands, rank, scale)
     if need > SHARE * free:
+        wanted, there = (f"{size / 2**30:.2f} GiB" for size in (need, free))
         raise MemoryLimitError(
-            f"the smallest tile of {frames} frames x {bands} bands at scale {scale} needs about "
-            f"{need / 2**30:.2f} GiB, {free / 2**30:.2f} GiB are free; close other programs, use fewer frames or lower subspace.rank"
+            f"the smallest tile of {frames} frames x {bands} bands at scale {scale} needs about {wanted}, "
+            f"{there} are free; close other programs, use fewer frames or lower subspace.rank"
         )
     return side

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from hsimisr.settings import Settings
 
 
-class _Method(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class NoRegistrationConfig(_Method):
+class NoRegistrationConfig(Settings):
     """Take the frames as aligned already."""
 
     method: Literal["none"] = "none"
 
 
-class GaussNewtonConfig(_Method):
+class GaussNewtonConfig(Settings):
     """Multi-eigenband Gauss-Newton between all pairs of frames."""
 
     method: Literal["gauss_newton"] = "gauss_newton"

@@ -1,0 +1,123 @@
+"""`hsimisr refine` and `hsimisr register`, from files to files, and what Ctrl-C leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from hsimisr.cli.app import main
+from hsimisr.io.open import open_cube
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command line in this process; gives exit code, standard output and standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["hsimisr", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        captured = capsys.readouterr()
+        return int(end.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def frames(sample_data, tmp_path_factory):
+    """Frame files of unlike sizes: what a person has who cut them by eye."""
+    folder = tmp_path_factory.mktemp("frames")
+    with np.load(sample_data / "frames.npz") as file:
+        stack, wavelengths = file["cube"][:, ::6], file["wavelength_nm"][::6]
+    for name, cube in (("a", stack[0]), ("b", stack[1][:, 2:40, 5:45]), ("c", stack[2][:, :30])):
+        np.savez(folder / f"{name}.npz", cube=cube, wavelength_nm=wavelengths)
+    return [folder / f"{name}.npz" for name in "abc"]
+
+
+def test_register_finds_the_motion_between_cuts(run, frames, sample_data, tmp_path):
+    code, out, _ = run("register", *frames, "--out", tmp_path / "registration.json")
+    assert code == 0
+    assert "reference" in out
+    found = json.loads((tmp_path / "registration.json").read_text())["frames"]
+    with np.load(sample_data / "frames.npz") as file:
+        true = file["shifts"][:3] - [[0, 0], [2, 5], [0, 0]]
+    # a hundredth of a pixel is five times the error bars of these frames
+    np.testing.assert_allclose([np.array(frame["matrix"])[:2, 2] for frame in found], true, atol=0.01)
+
+
+def test_a_view_gets_error_bars_settings_and_scores(run, frames, tmp_path):
+    (tmp_path / "knobs.yaml").write_text("invert: {rounds: 0}\nsubspace: {rank: 3}\n")
+    out, whole = tmp_path / "view.npz", tmp_path / "whole.npz"
+    knobs = ("--config", tmp_path / "knobs.yaml", "--set", "subspace.rank=4")
+    assert run("refine", *frames, "--out", whole, *knobs)[0] == 0
+    code, said, err = run("refine", *frames, "--out", out, *knobs, "--view", "8:40,4:36", "--truth", whole)
+    assert (code, err) == (0, "")
+    assert "64 x 64 pixels at x2 from 3 of 3 frames, 4 eigen-images" in said
+    sidecar = json.loads((tmp_path / "view.npz.json").read_text())
+    assert sidecar["config"]["invert"]["rounds"] == 0
+    assert sidecar["config"]["subspace"]["rank"] == 4  # --set wins over the file
+    assert sidecar["view"] == "8:40,4:36"
+    assert sidecar["metrics"]["sam"] < 1  # the view is cut out of the whole at the right place
+    with np.load(out) as file:
+        assert file["cube"].shape == file["std"].shape == (10, 64, 64)
+        assert (file["std"] > 0).all()
+
+
+def test_known_motion_is_used_as_it_is(run, frames, tmp_path):
+    run("register", *frames, "--out", tmp_path / "registration.json")
+    known = tmp_path / "registration.json"
+    run("refine", *frames, "--out", tmp_path / "a.npz", "--registration", known, "--set", "invert.method=mean")
+    used = json.loads((tmp_path / "a.npz.json").read_text())["frames"]
+    told = json.loads(known.read_text())["frames"]
+    assert [frame["shift"] for frame in used] == [[row[2] for row in frame["matrix"][:2]] for frame in told]
+
+
+def test_images_of_a_sequence_are_frames_of_one_band(run, sample_data, tmp_path):
+    with np.load(sample_data / "frames.npz") as file:
+        np.save(tmp_path / "sequence.npy", file["cube"][:4, 20])
+    code, said, _ = run("refine", tmp_path / "sequence.npy", "--bands-as-frames", "--out", tmp_path / "a.tif")
+    assert code == 0
+    assert "from 4 of 4 frames" in said
+    assert open_cube(tmp_path / "a.tif").data.shape == (1, 96, 96)
+
+
+def test_what_is_wrong_is_told_before_the_work(run, frames, tmp_path):
+    for wrong, message in (
+        (("--out", tmp_path / "a.xyz"), ".xyz is no format"),
+        (("--out", tmp_path / "nowhere" / "a.npz"), "does not exist"),
+        (("--out", tmp_path / "a.npz", "--truth", frames[1]), "give a truth of the same size"),
+        (("--out", tmp_path / "a.npz", "--view", "90:99,0:9"), "outside the reference frame"),
+        (("--out", tmp_path / "a.npz", "--set", "invert.method=magic"), "setting invert"),
+    ):
+        code, out, err = run("refine", *frames, *wrong)
+        assert (code, out) == (1, "")
+        assert err.startswith("hsimisr: ")
+        assert err.count("\n") == 1
+        assert message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+@pytest.mark.parametrize("after", [0.2, 2.0])
+def test_ctrl_c_ends_with_one_line_and_no_file(frames, tmp_path, after):
+    command = [sys.executable, "-m", "hsimisr.cli.app", "refine", *frames, "--scale", "4", "--out", tmp_path / "a.hdr"]
+    # a test run in the background of a shell may itself ignore the signal, and children inherit that
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        time.sleep(after)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == "hsimisr: stopped; no file is left half-written\n"
+    assert list(tmp_path.iterdir()) == []
