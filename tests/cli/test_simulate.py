@@ -60,7 +60,7 @@ def test_frames_truth_and_motion_are_those_of_the_simulator(scene, scene_file, t
 def test_reference_and_truth_lie_on_the_same_ground(scene_file, tmp_path):
     run(scene_file, "--out", tmp_path / "out", "--frames", 2)
     truth, reference, other = (
-        open_cube(tmp_path / "out" / f"{name}.hdr") for name in ("truth", "frame-00", "frame-01")
+        open_cube(tmp_path / "out" / f"{name}.hdr") for name in ("truth/truth", "frame-00", "frame-01")
     )
     origin = simulate(np.ones((1, 80, 84)), 2, 2).origin_yx
     assert truth.transform == (500000.0 + 5 * origin[1], 5, 0, 5800000.0 - 5 * origin[0], 0, -5)

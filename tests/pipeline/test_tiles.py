@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hsimisr.geometry import View
@@ -13,6 +13,7 @@ from hsimisr.pipeline.tiles import OVERLAP, SMALLEST, blend_weight, tiles_of
 views = st.builds(lambda y, x, h, w: View(y, y + h, x, x + w), *(st.integers(0, 9),) * 2, *(st.integers(1, 90),) * 2)
 
 
+@settings(deadline=None)
 @given(views, st.integers(SMALLEST, 64))
 def test_tiles_fit_and_cover(view, size):
     covered = np.zeros(view.shape, int)
@@ -25,6 +26,7 @@ def test_tiles_fit_and_cover(view, size):
     assert covered.min() >= 1
 
 
+@settings(deadline=None)
 @given(views, st.integers(SMALLEST, 64), st.integers(1, 4))
 def test_weights_add_up_to_one(view, size, scale):
     total = np.zeros((view.shape[0] * scale, view.shape[1] * scale))
