@@ -11,7 +11,7 @@ from scipy.integrate import quad
 
 from hsimisr.geometry import View
 from hsimisr.inversion.config import LmmseConfig
-from hsimisr.inversion.contrast import HIGHEST, LOWEST, WIDTH, local_contrast
+from hsimisr.inversion.contrast import HIGHEST, LOWEST, WIDTH, local_contrast, whitened_power
 from hsimisr.inversion.fitted_prior import KNOWN, fitted_prior
 from hsimisr.inversion.lmmse import follow_contrast, gradient_power, inflated, solve, view_image
 from hsimisr.inversion.prior import power_law, radial_frequencies, radial_mean
@@ -128,21 +128,26 @@ def test_contrast_is_the_local_power_of_the_whitened_estimate():
     image = rng.standard_normal((2, *canvas.hr_shape))
     image[:, :, :12] *= 3
     flat = torch.full((2, *canvas.radius.shape), 0.25)  # whitening by a flat spectrum of 4 halves the image
-    found = local_contrast(canvas, flat, canvas.to_spectrum(torch.from_numpy(image))).numpy()
+    whitened = whitened_power(canvas, flat, canvas.to_spectrum(torch.from_numpy(image)))
     power = ((0.5 * image) ** 2).sum(0)
     offsets = range(-4, 5)  # four times the width
     weight = {(i, j): np.exp(-(i**2 + j**2) / (2 * WIDTH**2)) for i in offsets for j in offsets}
     smooth = sum(w * np.roll(power, at, (0, 1)) for at, w in weight.items()) / sum(weight.values())
-    expected = np.clip(smooth / smooth[canvas.view_slices].mean(), LOWEST, HIGHEST)
-    assert found == pytest.approx(expected, rel=1e-5)
+    assert whitened.numpy() == pytest.approx(smooth, rel=1e-5)
+    level = smooth[canvas.view_slices].mean()
+    expected = np.clip(smooth / level, LOWEST, HIGHEST)
+    assert local_contrast(whitened, level).numpy() == pytest.approx(expected, rel=1e-5)
 
 
-def test_units_do_not_change_the_contrast():
-    canvas = Canvas((0, 0), (10, 12), 2, View(2, 8, 2, 10))
-    x = canvas.to_spectrum(torch.from_numpy(np.random.default_rng(0).standard_normal((2, *canvas.hr_shape))))
-    precision = torch.ones(2, *canvas.radius.shape)
-    plain = local_contrast(canvas, precision, x)
-    assert torch.allclose(local_contrast(canvas, precision / 100, 50 * x), plain, rtol=1e-5)
+def test_a_level_that_is_given_is_used(known_scene):
+    """Twice the level is half the contrast wherever the limits do not bite."""
+    truth, _, observations = known_scene
+    found = solve(observations, truth, CONFIG)
+    once = LmmseConfig(rounds=1)
+    own = follow_contrast(found, once)
+    given = follow_contrast(found, once, (2 * own.levels[0],))
+    free = (own.contrast < HIGHEST) & (given.contrast > LOWEST)
+    assert torch.allclose(given.contrast[free], own.contrast[free] / 2, rtol=1e-5)
 
 
 def test_no_rounds_leave_the_stationary_estimate(known_scene):

@@ -48,7 +48,6 @@ def test_small_tiles_stay_within_the_error_bar(stack, finished, context):
     assert many.variance[inner] == pytest.approx(one.variance[inner], rel=1e-4)
 
 
-@pytest.mark.xfail(reason="each tile takes its own mean for contrast 1, so flat tiles get a prior made for rough ones")
 def test_the_contrast_of_a_tile_is_that_of_the_whole(context):
     """A flat tile is flat beside the rest of the scene, not for itself."""
     scene = town((82, 82), bands=12, seed=3).cube

@@ -16,11 +16,11 @@ from hsimisr.physics.canvas import Canvas
 WIDTH = 1.0
 """Gaussian width, HR pixels, over which the power is averaged."""
 LOWEST, HIGHEST = 0.03, 100.0
-"""Limits of v; its mean over the view is 1."""
+"""Limits of v; its mean over the scene is 1."""
 
 
-def local_contrast(canvas: Canvas, precision: torch.Tensor, spectrum: torch.Tensor) -> torch.Tensor:
-    """Power ``(H, W)`` of the whitened estimate around each HR pixel of the canvas, relative to the view's mean.
+def whitened_power(canvas: Canvas, precision: torch.Tensor, spectrum: torch.Tensor) -> torch.Tensor:
+    """Power ``(H, W)`` of the whitened estimate around each HR pixel of the canvas, summed over eigen-images.
 
     Args:
         precision: stationary prior precision ``(r, s*s, h, w//2+1)``.
@@ -28,5 +28,9 @@ def local_contrast(canvas: Canvas, precision: torch.Tensor, spectrum: torch.Tens
     """
     whitened = canvas.to_image(precision.sqrt() * spectrum)
     power = gaussian_filter((whitened**2).sum(0).cpu().numpy(), WIDTH, mode="wrap")
-    mean = power[canvas.view_slices].mean()
-    return torch.from_numpy(power / max(mean, 1e-12)).clamp(LOWEST, HIGHEST).to(spectrum.device)
+    return torch.from_numpy(power).to(spectrum.device)
+
+
+def local_contrast(power: torch.Tensor, level: float) -> torch.Tensor:
+    """The map v ``(H, W)``: whitened power relative to `level`, its mean over the scene, within limits."""
+    return (power / max(level, 1e-12)).clamp(LOWEST, HIGHEST)

@@ -90,7 +90,7 @@ def invert(
         if config.inflate:
             observations = lmmse.inflated(observations, registration, scene.prior, psf)
         found = lmmse.solve(observations, scene.prior, config, on_step)
-        found = lmmse.follow_contrast(found, config, on_step)
+        found = lmmse.follow_contrast(found, config, scene.contrast_levels, on_step)
         variance = posterior_variance(observations, scene.prior, psf, found.contrast)
         return lmmse.view_image(canvas, found.spectrum), variance
     margin_grid = Grid(grid.scale, canvas.origin, canvas.hr_shape)

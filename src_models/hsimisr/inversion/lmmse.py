@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from hsimisr.inversion.config import LmmseConfig
-from hsimisr.inversion.contrast import local_contrast
+from hsimisr.inversion.contrast import local_contrast, whitened_power
 from hsimisr.inversion.solver import NormalEquations, conjugate_gradients
 from hsimisr.physics.canvas import Canvas
 from hsimisr.physics.observations import Observations
@@ -45,13 +45,15 @@ def inflated(observations: Observations, registration: Registration, prior: Powe
 class Solution:
     """Posterior mean as a spectrum ``(r, s*s, h, w//2+1)``, the equations it solves, and the steps it took.
 
-    `contrast` is the map ``(H, W)`` that the prior followed, or None for a stationary prior.
+    `contrast` is the map ``(H, W)`` that the prior followed, or None for a stationary prior, and `levels` the mean
+    whitened power in each round.
     """
 
     spectrum: torch.Tensor
     equations: NormalEquations
     steps: int
     contrast: torch.Tensor | None = None
+    levels: tuple[float, ...] = ()
 
 
 def solve(
@@ -64,15 +66,27 @@ def solve(
 
 
 def follow_contrast(
-    stationary: Solution, config: LmmseConfig, on_step: Callable[[int], None] | None = None
+    stationary: Solution,
+    config: LmmseConfig,
+    levels: Sequence[float] = (),
+    on_step: Callable[[int], None] | None = None,
 ) -> Solution:
-    """The posterior mean under a prior whose strength follows the local contrast of the estimate, in a few rounds."""
+    """The posterior mean under a prior whose strength follows the local contrast of the estimate, in a few rounds.
+
+    Args:
+        levels: mean whitened power of the scene in each round, so that every view and tile agrees on what is flat;
+            where there are none, the view's own mean.
+    """
     found, equations = stationary, stationary.equations
-    for _ in range(config.rounds):
-        contrast = local_contrast(equations.observations.canvas, equations.precision, found.spectrum)
+    canvas = equations.observations.canvas
+    measured = []
+    for n in range(config.rounds):
+        power = whitened_power(canvas, equations.precision, found.spectrum)
+        measured.append(levels[n] if n < len(levels) else float(power[canvas.view_slices].mean()))
+        contrast = local_contrast(power, measured[-1])
         local = equations.with_contrast(contrast)
         spectrum, steps = conjugate_gradients(local, config.iterations, config.tolerance, found.spectrum, on_step)
-        found = Solution(spectrum, local, found.steps + steps, contrast)
+        found = Solution(spectrum, local, found.steps + steps, contrast, tuple(measured))
     return found
 
 

@@ -150,7 +150,8 @@ class SceneModel:
     """Everything that is estimated once per stack and shared by every view and tile.
 
     `psf` is the specification text (see `hsimisr.physics.psf`); `misfit` ``(K, r)`` is the variance that the frames
-    show beyond the noise, in units of it, or None for 1; `provisional` marks a model estimated from a view alone, which
+    show beyond the noise, in units of it, or None for 1; `contrast_levels` are what local contrast is measured against
+    (see `hsimisr.inversion.contrast`); `provisional` marks a model estimated from a view alone, which
     cannot be exported.
     """
 
@@ -161,6 +162,7 @@ class SceneModel:
     scale: int
     provisional: bool = False
     misfit: Float64 | None = None
+    contrast_levels: tuple[float, ...] = ()
 
     @property
     def noise(self) -> Float64:

@@ -16,8 +16,8 @@ def tile_bytes(side: int, frames: int, bands: int, rank: int, scale: int) -> int
     """Upper estimate of the memory of one tile of `side` LR pixels, bytes."""
     pixels = (side + 2 * MARGIN + 4) ** 2
     data = frames * (4 * bands * 2 + 4 * rank * 8)
-    spectra = rank * scale**2 * 8 * 10
-    blocks = rank * scale**4 * 4 * 3
+    spectra = rank * scale**2 * 8 * 20
+    blocks = rank * scale**4 * 4 * 6
     return int(pixels * (data + spectra + blocks))
 
 

@@ -56,7 +56,6 @@ def _by_tiles(
     rank, scale = scene.subspace.rank, scene.scale
     mean = np.zeros((rank, *grid.shape), np.float32)
     variance = np.zeros_like(mean)
-    weight = np.zeros(grid.shape, np.float32)
     residual = np.zeros((stack.bands, *view.shape), np.float32) if with_residual else None
     spread = np.zeros(stack.bands)
     has_variance = with_variance and isinstance(config, LmmseConfig)
@@ -74,7 +73,6 @@ def _by_tiles(
             for a, b, o in ((tile.y0, tile.y1, view.y0), (tile.x0, tile.x1, view.x0))
         )
         mean[(slice(None), *hr)] += image * fade
-        weight[hr] += fade
         if has_variance and tile_variance is not None:
             variance[(slice(None), *hr)] += tile_variance * fade
         if residual is not None:
@@ -82,12 +80,10 @@ def _by_tiles(
                 window.cubes, window.masks, window.starts, scene.registration, scene.subspace, tile
             )
             lr = slice(tile.y0 - view.y0, tile.y1 - view.y0), slice(tile.x0 - view.x0, tile.x1 - view.x0)
-            residual[(slice(None), *lr)] = rest
+            residual[(slice(None), *lr)] += rest * blend_weight(tile, view, 1)
             spread += tile_spread / len(tiles)
     if not measured:
         raise StackError(f"no frame holds a valid pixel in {view}; choose another view")
-    mean /= weight
-    variance /= weight
     return Estimate(
         mean=mean,
         subspace=scene.subspace,

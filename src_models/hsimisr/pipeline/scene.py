@@ -17,22 +17,29 @@ from hsimisr.inversion.fitted_prior import fitted_prior
 from hsimisr.inversion.invert import FrameWindow, observe
 from hsimisr.inversion.misfit import misfit
 from hsimisr.inversion.prior import fit_power_law
+from hsimisr.physics.config import MAX_RANK
 from hsimisr.physics.noise import FEW_BANDS, estimate_noise, measured
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.subspace import estimate_subspace
 from hsimisr.physics.types import Float32, Registration, SceneModel
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.context import Context
+from hsimisr.pipeline.device import free_memory
 from hsimisr.pipeline.frames import Window, read_window, silent_bands
+from hsimisr.pipeline.memory import tile_side
 from hsimisr.registration.config import JointConfig, NoRegistrationConfig
 from hsimisr.registration.register import identity, refine_jointly, register_pairs
 
 SAMPLE = 192
-"""Side in LR pixels of the part of a large stack that the scene model is estimated from."""
+AROUND_VIEW = 96
+"""Side in LR pixels of the part of a large stack that the scene model is estimated from, and of the part around a
+view where only that is asked for."""
 LEAST_PIXELS = 16
 ROUNDS = 4
 SETTLED = 1.3
 """Most rounds of fitting prior and noise in turns, and the largest factor by which the noise may still change."""
+ROUGH_STEPS = 12
+"""Conjugate-gradient steps after which means over the scene are known well enough."""
 LOWEST_MISFIT = 0.05
 """Noise judged in space may be texture, up to this part of its variance."""
 
@@ -63,7 +70,9 @@ def estimate_scene(
             f"{stack.reference_frame.name} is {shape[0]} x {shape[1]} pixels; "
             f"at least {LEAST_PIXELS} x {LEAST_PIXELS} are needed to estimate noise and motion"
         )
-    sample, provisional = _sample(shape, view)
+    free = free_memory(context.device)
+    room = tile_side(View.whole(shape), len(stack), stack.bands, MAX_RANK, config.scale, free)
+    sample, provisional = _sample(shape, view, room)
     context.progress("scene", 0, 4, "reading the frames")
     window = _read_sample(stack, sample, known)
     context.progress("scene", 1, 4, "noise and subspace")
@@ -95,18 +104,24 @@ def estimate_scene(
         )
         scene = replace(scene, registration=_shifted(joint, window.starts, 1))
         scene, _ = _fitted(frames, scene, sample, config, context)
+    scene = _with_contrast_levels(frames, scene, sample, config, context)
     context.progress("scene", 4, 4, "done")
     return scene
 
 
-def _sample(shape: tuple[int, int], view: View | None) -> tuple[View, bool]:
-    """The part of the reference to estimate from, and whether it is only the surroundings of a view."""
-    if max(shape) <= SAMPLE:
+def _sample(shape: tuple[int, int], view: View | None, room: int) -> tuple[View, bool]:
+    """The part of the reference to estimate from, and whether it is only the surroundings of a view.
+
+    Args:
+        room: the largest side that fits into memory, LR pixels.
+    """
+    largest = min(SAMPLE, room) if view is None else min(max(AROUND_VIEW, *view.shape), SAMPLE, room)
+    if max(shape) <= largest:
         return View.whole(shape), False
     centre = [(n - 1) / 2 for n in shape]
     if view is not None:
         centre = [o + (n - 1) / 2 for o, n in zip(view.origin, view.shape, strict=True)]
-    sizes = [min(n, SAMPLE) for n in shape]
+    sizes = [min(n, largest) for n in shape]
     y0, x0 = (int(np.clip(c - size / 2, 0, n - size)) for c, size, n in zip(centre, sizes, shape, strict=True))
     return View(y0, y0 + sizes[0], x0, x0 + sizes[1]), view is not None
 
@@ -182,6 +197,20 @@ def _fitted(
         if np.abs(np.log(now / noise)).max() < np.log(SETTLED):
             break
     return scene, image
+
+
+def _with_contrast_levels(
+    frames: FrameWindow, scene: SceneModel, sample: View, config: PipelineConfig, context: Context
+) -> SceneModel:
+    """Measure what local contrast is relative to, so that views and tiles agree; a rough solution tells it."""
+    if not isinstance(config.invert, LmmseConfig) or config.invert.rounds == 0:
+        return scene
+    rough = config.invert.model_copy(update={"iterations": ROUGH_STEPS})
+    observations = observe(frames, scene, sample, context.device)
+    if rough.inflate:
+        observations = lmmse.inflated(observations, scene.registration, scene.prior, Psf.parse(scene.psf))
+    found = lmmse.solve(observations, scene.prior, rough, lambda _: context.check())
+    return replace(scene, contrast_levels=lmmse.follow_contrast(found, rough).levels)
 
 
 def _joint_steps(config: PipelineConfig) -> int:

@@ -30,7 +30,10 @@ def _cuts(start: int, stop: int, size: int) -> list[tuple[int, int]]:
 
 
 def blend_weight(tile: View, view: View, scale: int) -> npt.NDArray[np.float32]:
-    """Weight ``(H, W)`` of a tile's HR pixels: 1 inside, falling linearly where it meets a neighbour."""
+    """Weight ``(H, W)`` of a tile's HR pixels: 1 inside, falling linearly where it meets a neighbour.
+
+    The weights of all tiles of a view add up to 1 everywhere.
+    """
     ramps = []
     for a, b, start, stop in ((tile.y0, tile.y1, view.y0, view.y1), (tile.x0, tile.x1, view.x0, view.x1)):
         n = (b - a) * scale

@@ -98,12 +98,14 @@ def refine_jointly(
     count = min(JOINT_CHANNELS, len(frames[0]))
     shape = frames[start.reference].shape[1:]
     canvas = Canvas.around(View.whole((shape[0], shape[1])), MARGIN, scale)
-    variance = torch.from_numpy(noise[list(used), :count].astype(np.float32)).to(device)
-    observations = replace(lay_out([f[:count] for f in frames], masks, start, canvas, psf, device), variance=variance)
+    observations = lay_out([f[:count] for f in frames], masks, start, canvas, psf, device)
+    variance = torch.from_numpy(noise[list(used), :count].astype(np.float32))
+    observations = replace(observations, variance=variance.to(device))
     spectrum = PowerSpectrum(prior.frequency, prior.power[:count])
     shifts = start.shifts[list(used)]
-    fraction = shifts - np.rint(shifts)
-    found = refine_shifts(observations, spectrum, fraction, used.index(start.reference), config.steps, on_step)
+    found = refine_shifts(
+        observations, spectrum, observations.operator.shifts, used.index(start.reference), config.steps, on_step
+    )
     motions = list(start.frames)
     for place, k in enumerate(used):
         if k == start.reference:
