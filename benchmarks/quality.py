@@ -23,6 +23,7 @@ from methods import DATA, METHODS, STATIONARY
 from skimage.registration import phase_cross_correlation
 
 from hsimisr.cube import Cube, FrameStack
+from hsimisr.errors import ConfigError
 from hsimisr.geometry import View
 from hsimisr.inversion.oracle import oracle_scene
 from hsimisr.io.open import open_cube
@@ -51,8 +52,9 @@ class Setting:
 SETTINGS = {
     "x2": Setting(2, 8, "mtf:0.29", 30.0, "mtf:0.29"),
     "x4": Setting(4, 16, "box", 35.0, "box"),
-    "x2-mismatch": Setting(2, 8, "mtf:0.235", 30.0, "mtf:0.29", shot=True),  # the Gaussian part 10 % wider than told
-    "x4-mismatch": Setting(4, 16, "mtf:0.55", 35.0, "box", shot=True),  # about 10 % more width than the box told
+    # what the camera does is 10 % wider than what the solver is told, and its noise is shot noise
+    "x2-mismatch": Setting(2, 8, "mtf:0.246", 30.0, "mtf:0.29", shot=True),
+    "x4-mismatch": Setting(4, 16, "mtf:0.584", 35.0, "box", shot=True),
 }
 
 
@@ -69,7 +71,12 @@ def main() -> None:
     for name in options.setting:
         print(f"\n{name}: {SETTINGS[name]}", flush=True)
         print(header(), flush=True)
-        found = [one(path, name, options.seed) for path in files]
+        found = []
+        for path in files:
+            try:
+                found.append(one(path, name, options.seed))
+            except ConfigError as error:  # a scene too small for this setting
+                print(f"{path.stem:22} left out: {error}", flush=True)
         rows += found
         print(summary(found), flush=True)
     if options.json:

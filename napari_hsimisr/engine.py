@@ -244,7 +244,8 @@ def _portable(frame: Cube | CubeSource) -> Cube | CubeSource:
         return frame
     if frame.source is not None:
         return frame.source
-    array = np.asarray(frame.data.compute(scheduler="synchronous"))
+    # without callbacks: napari's dask cache is one, and does not bear a second thread
+    array = np.asarray(frame.data.compute(scheduler="synchronous", callbacks=()))
     return replace(frame, data=da.from_array(array, name=frame.data.name))  # the name tells the engine what it knows
 
 

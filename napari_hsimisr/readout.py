@@ -17,6 +17,8 @@ from napari_hsimisr.view import pixel_at
 
 Spectrum = npt.NDArray[np.float32]
 Point = tuple[float, float]
+GAP = 3.0
+"""How many times the usual step between bands may be before something is missing in between."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +116,14 @@ def interpolate(cube: Cube, point: Point) -> Spectrum | None:
     (y, x), (rows, columns) = starts, weights
     window = cube.read(View(y, y + len(rows), x, x + len(columns)))
     return np.asarray(np.einsum("byx,y,x->b", window, rows, columns), dtype=np.float32)
+
+
+def joined(x: npt.NDArray[np.float64], values: Spectrum) -> npt.NDArray[np.bool_]:
+    """Whether each band ``(band,)`` joins the next in a plot: both hold data, and no stretch is left out in between."""
+    steps = np.abs(np.diff(x))
+    near = steps <= GAP * np.nanmedian(steps) if len(steps) > 1 else np.ones(len(steps), bool)
+    finite = np.isfinite(values)
+    return np.append(near & finite[:-1] & finite[1:], False)
 
 
 def _of_estimate(label: str, estimate: Estimate | None, point: Point) -> Curve | None:

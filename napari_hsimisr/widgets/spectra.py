@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QSignalBlocker, QSize, Qt
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import QSignalBlocker, QSize, Qt, QTimer
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QVBoxLayout, QWidget
 
 import pyqtgraph as pg  # isort: skip  # picks the Qt that is loaded already, so qtpy comes first
 
@@ -16,7 +17,7 @@ from napari_hsimisr.app import connect, join_session
 from napari_hsimisr.bridge import LatestRead
 from napari_hsimisr.layers import cube_of
 from napari_hsimisr.picking import Picker, Pin
-from napari_hsimisr.readout import Curve, Readout, plan_readout
+from napari_hsimisr.readout import Curve, Readout, joined, plan_readout
 
 if TYPE_CHECKING:
     import napari
@@ -34,6 +35,7 @@ class SpectraWidget(QWidget):
         self.session = join_session(napari_viewer, self)
         self._viewer = napari_viewer
         self.readout: Readout | None = None
+        self._placed = False
         self._reader = LatestRead()
         self._lines: dict[str, pg.PlotDataItem] = {}
         self._error_bands: list[pg.FillBetweenItem] = []
@@ -57,6 +59,18 @@ class SpectraWidget(QWidget):
         """Wide and low: the image needs the height."""
         return QSize(700, 290)
 
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """Go below the image when shown first: napari opens docks on the right, too narrow for a plot."""
+        super().showEvent(event)
+        if not self._placed:
+            self._placed = True
+            QTimer.singleShot(0, self._go_below)
+
+    def _go_below(self) -> None:
+        dock, window = self.parentWidget(), self.window()
+        if isinstance(dock, QDockWidget) and isinstance(window, QMainWindow) and not dock.isFloating():
+            window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+
     def refresh(self) -> None:
         """Read the spectra at the pin anew, off the GUI thread."""
         plan = plan_readout(self.session)
@@ -73,7 +87,7 @@ class SpectraWidget(QWidget):
             self._start_over(drawn)
         x = np.arange(len(readout.bad), dtype=float) if readout.wavelengths is None else readout.wavelengths
         for curve, _ in drawn:
-            self._lines[curve.label].setData(x, curve.values)
+            self._lines[curve.label].setData(x, curve.values, connect=joined(x, curve.values))
         self._draw_error_band(x, readout.refined)
         self._shade_gaps(x, readout.bad)
         self.plot.setLabel("bottom", "band" if readout.wavelengths is None else "wavelength (nm)")
@@ -89,31 +103,36 @@ class SpectraWidget(QWidget):
 
     def _start_over(self, drawn: list[tuple[Curve, str]]) -> None:
         """New lines for new names; curves that were hidden stay hidden."""
+        self._remove_error_bands()  # before the line that they belong to: Qt deletes children with their parent
         hidden = {name for name, line in self._lines.items() if not line.isVisible()}
         for line in self._lines.values():
             self.plot.removeItem(line)
         self.legend.clear()
         self._lines = {}
         for number, (curve, kind) in enumerate(drawn):
-            line = pg.PlotDataItem(pen=_pen(kind, number), connect="finite")
+            line = pg.PlotDataItem(pen=_pen(kind, number))
             line.setVisible(curve.label not in hidden)
             self.plot.addItem(line)
             self.legend.addItem(line, curve.label if curve.std is None else f"{curve.label} ± 1 σ")
             self._lines[curve.label] = line
 
     def _draw_error_band(self, x: npt.NDArray[np.float64], refined: Curve | None) -> None:
-        for band in self._error_bands:
-            band.setParentItem(None)
-            self.plot.scene().removeItem(band)
-        self._error_bands = []
+        self._remove_error_bands()
         if refined is None or refined.std is None:
             return
-        for run in _finite_runs(refined.values + refined.std):
+        for links in _runs(joined(x, refined.values + refined.std)):
+            run = slice(links.start, links.stop + 1)
             low, high = (pg.PlotCurveItem(x[run], (refined.values + sign * refined.std)[run]) for sign in (-1, 1))
             band = pg.FillBetweenItem(low, high, brush=pg.mkBrush(COLOURS[REFINED] + "50"))
             band.setParentItem(self._lines[refined.label])  # hides with its curve
             band.setZValue(-1)
             self._error_bands.append(band)
+
+    def _remove_error_bands(self) -> None:
+        for band in self._error_bands:
+            band.setParentItem(None)
+            self.plot.scene().removeItem(band)
+        self._error_bands = []
 
     def _shade_gaps(self, x: npt.NDArray[np.float64], bad: npt.NDArray[np.bool_]) -> None:
         for gap in self._gaps:
@@ -193,7 +212,3 @@ def _runs(mask: npt.NDArray[np.bool_]) -> list[slice]:
     """The stretches of True in a mask."""
     steps = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
     return [slice(int(start), int(stop)) for start, stop in zip(steps[::2], steps[1::2], strict=True)]
-
-
-def _finite_runs(values: npt.NDArray[np.float32]) -> list[slice]:
-    return [run for run in _runs(np.isfinite(values)) if run.stop - run.start > 1]

@@ -113,7 +113,7 @@ class Cube:
     def read(self, view: View | None = None) -> npt.NDArray[np.float32]:
         """Load as float32 ``(band, y, x)`` in the file's units, with NaN for nodata and bad bands."""
         data = self.data if view is None else self.crop(view).data
-        array = np.asarray(data.compute())
+        array = np.asarray(data.compute(callbacks=()))  # dask's own are global: napari's fail when two threads read
         out = array.astype(np.float32)
         if self.nodata is not None and not np.isnan(self.nodata):
             out[_equals(array, self.nodata)] = np.nan

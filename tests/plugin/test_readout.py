@@ -10,7 +10,7 @@ from hsimisr.geometry import View, translation
 from hsimisr.physics.types import FrameMotion, hr_index
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.events import Finished
-from napari_hsimisr.readout import interpolate, plan_readout, point_in_frame
+from napari_hsimisr.readout import interpolate, joined, plan_readout, point_in_frame
 from napari_hsimisr.view import world_at
 
 H, W = 24, 20
@@ -78,3 +78,11 @@ def test_nodata_next_to_a_pixel_does_not_touch_its_own_spectrum() -> None:
     cube = Cube.from_array(data, nodata=-9999)
     np.testing.assert_array_equal(interpolate(cube, (1.0, 1.0)), 1)
     assert np.isnan(interpolate(cube, (1.0, 1.5))).all()
+
+
+def test_curves_break_where_data_or_bands_are_missing() -> None:
+    wavelengths = np.array([1300.0, 1310, 1320, 1330, 1490, 1500, 1510, 1520])  # water vapour was cut out
+    values = np.array([1, 2, 3, 4, 5, np.nan, 7, 8], np.float32)
+    assert joined(wavelengths, values).tolist() == [True, True, True, False, False, False, True, False]
+    assert joined(np.array([490.0, 560, 665, 842]), values[:4]).tolist() == [True, True, True, False]  # Sentinel-2
+    assert joined(np.arange(1.0), values[:1]).tolist() == [False]

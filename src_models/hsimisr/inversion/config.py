@@ -51,7 +51,7 @@ class LmmseConfig(Settings):
         "fitted", description="spectrum of the estimate itself, or a power law"
     )
     rounds: int = Field(2, ge=0, le=10, description="rounds in which the prior follows the local contrast; 0 is off")
-    iterations: int = Field(40, ge=1, le=500, description="largest number of conjugate-gradient steps, each round")
+    iterations: int = Field(60, ge=1, le=500, description="largest number of conjugate-gradient steps, each round")
     tolerance: float = Field(1e-4, ge=1e-6, lt=1, description="relative residual at which the solver stops")
     inflate: bool = Field(True, description="count the uncertainty of the registration as noise")
 
