@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from machine import machine
 from methods import DATA, METHODS, STATIONARY
 from skimage.registration import phase_cross_correlation
 
@@ -80,8 +78,9 @@ def main() -> None:
         rows += found
         print(summary(found), flush=True)
     if options.json:
+        about = {"machine": machine(), "settings": [asdict(s) for s in SETTINGS.values()]}
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1))
+        options.json.write_text(json.dumps(about | {"rows": rows}, indent=1))
 
 
 def one(path: Path, setting_name: str, seed: int) -> dict[str, object]:
@@ -197,16 +196,6 @@ def summary(rows: list[dict]) -> str:
     lines += [f"a baseline is better on: {', '.join(beaten) or 'none'}"]
     lines += [f"more than 0.3 dB below known motion on: {', '.join(far) or 'none'}   (* frames under 24 px)"]
     return "\n".join(lines)
-
-
-def machine() -> dict[str, object]:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return {
-        "cpu": platform.processor(),
-        "cores": os.cpu_count(),
-        "commit": commit.stdout.strip(),
-        "setting": [asdict(s) for s in SETTINGS.values()],
-    }
 
 
 if __name__ == "__main__":

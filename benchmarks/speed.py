@@ -21,6 +21,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch
+from machine import machine
 
 from hsimisr.cube import Cube, FrameStack
 from hsimisr.physics.scenes import town
@@ -41,6 +42,8 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=CASES)
     options = parser.parse_args()
     threads = use_available_threads()
+    about = machine()
+    print(", ".join(f"{name} {value}" for name, value in about.items()))
     rows = []
     for name in options.cases:
         rows.append(measure(name))
@@ -53,7 +56,7 @@ def main() -> None:
             print(f"    {seconds:7.3f} s  {stage}")
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(rows, indent=1))
+        options.json.write_text(json.dumps({"machine": about, "rows": rows}, indent=1))
 
 
 def measure(name: str) -> dict[str, object]:

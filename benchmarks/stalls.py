@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import machine
 from qtpy.QtCore import Qt, QTimer
 
 from hsimisr.io.open import open_frames
@@ -107,7 +108,7 @@ def main() -> None:
     options = parser.parse_args()
     table: dict[str, Any] = measure(options.size)
     if options.json:
-        print(json.dumps({"machine": platform.processor() or platform.machine(), "cores": os.cpu_count(), "ms": table}))
+        print(json.dumps({"machine": machine(), "ms": table}))
         return
     print(
         f"{platform.platform()}, {os.cpu_count()} cores, frames of 8 x 60 x {options.size} x {options.size}; gaps in ms"

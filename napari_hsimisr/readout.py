@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hsimisr.cube import Cube
-from hsimisr.geometry import View, apply_motion
+from hsimisr.geometry import View
+from hsimisr.physics.motion import forward_motion
 from hsimisr.physics.types import Estimate, FrameMotion, hr_index
 from napari_hsimisr.layers import cube_of
 from napari_hsimisr.session import Session
@@ -94,11 +95,7 @@ def plan_readout(session: Session) -> Plan | None:
 
 def point_in_frame(motion: FrameMotion, point: Point) -> Point:
     """``M_k p``: where a frame shows the ground point at `point` of the reference, LR pixels."""
-    y, x = apply_motion(motion.matrix, point)
-    if motion.field is not None:
-        height, width = motion.field.shape[1:]
-        row, column = min(max(round(point[0]), 0), height - 1), min(max(round(point[1]), 0), width - 1)
-        y, x = y + motion.field[0, row, column], x + motion.field[1, row, column]
+    y, x = forward_motion(motion, point)
     return float(y), float(x)
 
 

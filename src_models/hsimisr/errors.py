@@ -28,8 +28,7 @@ class MemoryLimitError(HsimisrError):
 
 
 class Cancelled(HsimisrError):
-    """The job was asked to stop; `estimate` holds what was reached."""
+    """The job was asked to stop."""
 
-    def __init__(self, estimate: object | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__("cancelled")
-        self.estimate = estimate

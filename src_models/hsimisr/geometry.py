@@ -15,6 +15,8 @@ import numpy.typing as npt
 from hsimisr.errors import ConfigError
 
 Array = npt.NDArray[np.float64]
+Transform = tuple[float, float, float, float, float, float]
+"""Georeference in GDAL order ``(x0, dx, rx, y0, ry, dy)``, from the upper left pixel corner."""
 
 
 def hr_to_lr(index: npt.ArrayLike, scale: int) -> Array:
@@ -48,6 +50,14 @@ def is_translation(matrix: npt.ArrayLike, tolerance: float = 1e-9) -> bool:
     m = np.array(matrix, float)
     m[:2, 2] = 0.0
     return bool(np.abs(m - np.eye(3)).max() <= tolerance)
+
+
+def rescaled_transform(transform: Transform | None, scale: float) -> Transform | None:
+    """The georeference of a grid with the same corner and pixels `scale` times smaller; None stays None."""
+    if transform is None:
+        return None
+    x0, dx, rx, y0, ry, dy = transform
+    return x0, dx / scale, rx / scale, y0, ry / scale, dy / scale
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,14 @@ def test_json_holds_the_same(run, scene):
     assert entry["transform"] == [365055.0, 30.0, 0.0, 5807085.0, 0.0, -30.0]
 
 
+def test_json_has_no_numbers_that_json_does_not_know(run, tmp_path):
+    cube = Cube.from_array(np.ones((2, 3, 4), np.float32), wavelengths=[500, 600], fwhm=[np.nan, 5], nodata=np.nan)
+    (path,) = write_cube(tmp_path / "scene.npz", cube)
+    (entry,) = json.loads(run("info", "--json", path)[1], parse_constant=pytest.fail)
+    assert (entry["nodata"], entry["fwhm_nm"]) == ("nan", [None, None])
+    assert "nan" in run("info", path)[1]
+
+
 def test_frames_of_one_file_are_listed_one_by_one(run, tmp_path):
     np.save(tmp_path / "frames.npy", np.ones((3, 4, 6, 7)))
     entries = json.loads(run("info", "--json", tmp_path / "frames.npy")[1])

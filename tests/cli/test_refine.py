@@ -104,6 +104,12 @@ def test_what_is_wrong_is_told_before_the_work(run, frames, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_where_the_registration_goes_is_checked_before_the_work(run, frames, tmp_path):
+    code, out, err = run("register", *frames, "--out", tmp_path / "nowhere" / "registration.json")
+    assert (code, out) == (1, "")
+    assert "does not exist" in err
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 @pytest.mark.parametrize("after_s", [0.1, 2.0], ids=["while libraries load", "at work"])
 def test_ctrl_c_ends_with_one_line_and_no_file(frames, tmp_path, after_s):

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from hsimisr.cli.commands import app
 from hsimisr.cube import Cube
+from hsimisr.errors import WriteError
 from hsimisr.io.open import open_cube, open_frames
 from hsimisr.io.write import write_cube
 from hsimisr.physics.scenes import town
@@ -80,3 +81,11 @@ def test_requests_that_cannot_work_leave_nothing_behind(scene_file, tmp_path):
     assert done.exit_code != 0
     assert not (tmp_path / "out").exists()
     assert run(scene_file, "--out", tmp_path / "out", "--motion", "swirl").exit_code == 2
+
+
+def test_a_folder_with_frames_of_another_simulation_is_refused(scene_file, tmp_path):
+    out = tmp_path / "out"
+    run(scene_file, "--out", out, "--frames", 3)
+    assert run(scene_file, "--out", out, "--frames", 3, "--seed", 1).exit_code == 0  # every frame is replaced
+    with pytest.raises(WriteError, match=r"frame-02\.hdr of another simulation"):
+        run(scene_file, "--out", out, "--frames", 2)

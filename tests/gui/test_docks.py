@@ -138,7 +138,7 @@ def test_a_refused_request_is_explained_in_the_dock(demo: Demo) -> None:
 
 def test_following_the_view_refines_once_after_it_has_come_to_rest(demo: Demo) -> None:
     session, runs = demo.refine.session, []
-    session.busy_changed.connect(lambda busy: runs.append(session._pending) if busy else None)
+    session.busy_changed.connect(lambda busy: runs.extend(session._pending.values()) if busy else None)
     demo.refine.live.setChecked(True)
     for _ in range(5):
         demo.viewer.scene.camera.zoom *= 1.15

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from hsimisr.geometry import View, apply_motion, translation
 from hsimisr.physics.canvas import Canvas
-from hsimisr.physics.operator import ShiftOperator, WarpOperator, invert_motion
+from hsimisr.physics.motion import invert_motion
+from hsimisr.physics.operator import ShiftOperator, WarpOperator
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import FrameMotion
 

@@ -98,3 +98,9 @@ def test_a_file_that_holds_no_settings_is_named(settings_file, text):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"missing\.yaml"):
         PipelineConfig.build(tmp_path / "missing.yaml")
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "cube.yaml").write_bytes(b"scale: 2 # \xe9\xff")
+    with pytest.raises(ConfigError, match=r"cube\.yaml"):
+        PipelineConfig.build(tmp_path / "cube.yaml")

@@ -73,7 +73,8 @@ def test_frames_may_differ_in_size(simulation, carry_out, finished):
     assert result.estimate.grid.shape == (64, 64)
     error = np.abs(result.scene.registration.shifts - simulation.motions[:, :2, 2])
     assert error.max() < 0.05
-    assert evaluate(simulation.truth, result.estimate.bands(), 2).psnr > 0
+    full = evaluate(simulation.truth, finished.estimate.bands(), 2).psnr
+    assert evaluate(simulation.truth, result.estimate.bands(), 2).psnr > full - 1
 
 
 def test_a_hole_in_one_frame_is_filled_by_the_others(simulation, carry_out, finished):

@@ -158,3 +158,9 @@ def test_a_script_gets_the_result_and_errors_as_exceptions(stack, finished):
 def test_an_unknown_device_is_refused():
     with pytest.raises(ConfigError, match="abacus"):
         choose_device("abacus")
+
+
+@pytest.mark.parametrize("name", ["meta", "mps", "cuda:97"])
+def test_a_device_that_no_job_can_run_on_is_refused(name):
+    with pytest.raises(ConfigError, match=name):
+        choose_device(name)

@@ -58,7 +58,7 @@ def test_out_of_memory_again_ends_the_job_with_the_way_out(tall, carry_out):
     end = carry_out(unreadable(tall, 40, granted=1), options=SMALL).end
     assert isinstance(end, Failed)
     assert "out of memory" in end.error
-    assert "smaller view" in end.hint
+    assert "smaller view" in end.error
 
 
 def test_tiles_without_data_do_not_stop_the_whole(tall, carry_out):

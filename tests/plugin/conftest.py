@@ -40,19 +40,19 @@ class Desk:
     def cancel(self, number: int) -> None:
         self.cancelled.append(number)
 
-    def result(self, view: View | None = None) -> Result:
-        """A refined cube on x2 pixels that holds the same ramps, and the true motion."""
+    def result(self, view: View | None = None, reference: int = 0, provisional: bool = False) -> Result:
+        """A refined cube on x2 pixels that holds the same ramps, and the true motion relative to `reference`."""
         view = view or View(0, H, 0, W)
         grid = Grid.of_view(view, 2)
         subspace = Subspace(np.zeros(2), np.ones(2), np.eye(2), np.ones(2), np.zeros(2, bool))
         y, x = np.mgrid[: grid.shape[0], : grid.shape[1]]
         mean = np.stack([(y + 0.5) / 2 - 0.5 + view.y0, (x + 0.5) / 2 - 0.5 + view.x0]).astype(np.float32)
         estimate = Estimate(mean, subspace, grid, np.full_like(mean, 0.25))
-        motion = Registration((FrameMotion(np.eye(3)), FrameMotion(translation(SHIFT))))
+        shifts = np.array([(0.0, 0.0), SHIFT])
+        frames = tuple(FrameMotion(translation(shift - shifts[reference])) for shift in shifts)
         prior = PowerSpectrum(np.array([0.0, 1.0]), np.ones((2, 2)))
-        return Result(
-            estimate, estimate, SceneModel(motion, "box", subspace, prior, 2), PipelineConfig(), {"timings": {}}
-        )
+        scene = SceneModel(Registration(frames, reference), "box", subspace, prior, 2, provisional)
+        return Result(estimate, estimate, scene, PipelineConfig(), {"timings": {}})
 
 
 def ramp(shift: tuple[float, float]) -> np.ndarray:

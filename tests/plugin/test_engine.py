@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import queue
 import resource
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import pytest
 
@@ -135,6 +137,69 @@ def test_an_error_in_the_data_names_the_file(watched: Watched) -> None:
     end = watched.end_of(1)
     assert isinstance(end, Failed)
     assert "no-such-scene.hdr" in end.error
+
+
+def test_a_job_that_cannot_be_handed_over_does_not_hold_up_the_next_one(watched: Watched, frames: Frames) -> None:
+    def fail(block: np.ndarray) -> np.ndarray:
+        raise ValueError("the tape is torn")
+
+    unreadable = da.zeros((2, 4, 4)).map_blocks(fail, dtype=np.float32, meta=np.empty((0, 0, 0), np.float32))
+    watched.engine.submit(Job(1, frames, ENDLESS, kind="cube"))
+    watched.next_of(1, Progress)
+    watched.engine.submit(Job(2, (Cube(unreadable),), QUICK, kind="cube"))
+    watched.engine.submit(Job(3, frames, QUICK, kind="cube"))
+    watched.engine.cancel(1)
+    end = watched.end_of(2)
+    assert isinstance(end, Failed)
+    assert "the tape is torn" in end.error
+    assert isinstance(watched.end_of(3), Finished)
+
+
+def test_a_frame_with_metadata_that_cannot_cross_fails_its_job_alone(watched: Watched, frames: Frames) -> None:
+    local = Cube.from_array(np.ones((2, 8, 8), np.float32), extra={"reader": lambda: None})
+    watched.engine.submit(Job(1, (local,), QUICK))
+    end = watched.end_of(1)
+    assert isinstance(end, Failed)
+    assert "cannot hand the frames over" in end.error
+    watched.engine.submit(Job(2, frames, QUICK))
+    assert isinstance(watched.end_of(2), Finished)
+
+
+class OnlyHere:
+    """Pickles, but cannot be made from the pickle: its module is not there."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return importlib.import_module, ("hsimisr_no_such_module",)
+
+
+def test_a_request_that_the_process_does_not_understand_ends_that_process_alone(
+    watched: Watched, frames: Frames
+) -> None:
+    odd = Cube.from_array(np.ones((2, 8, 8), np.float32), extra={"sensor": OnlyHere()})
+    watched.engine.submit(Job(1, (odd,), QUICK))
+    deaf = watched.engine.pid
+    end = watched.end_of(1)
+    assert isinstance(end, Failed)
+    assert "exit code 1" in end.error
+    watched.engine.submit(Job(2, frames, QUICK))
+    assert isinstance(watched.end_of(2), Finished)
+    assert deaf is not None
+    assert not alive(deaf)
+
+
+def test_an_answer_that_the_engine_does_not_understand_fails_the_job(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "babble.py").write_text(
+        "import importlib\n"
+        "class OnlyThere:\n"
+        "    def __reduce__(self): return importlib.import_module, ('hsimisr_no_such_module',)\n"
+        "def run(job, sink, cancel, cache): sink(OnlyThere())\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    watched = Watched("babble:run")
+    for number in (1, 2):  # the second one by the process that replaced the first
+        watched.engine.submit(Job(number, (), QUICK))
+        assert isinstance(watched.end_of(number), Failed)
+    watched.engine.close()
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits another process's memory")

@@ -142,6 +142,29 @@ def test_aligned_frames_show_a_ground_point_at_one_place() -> None:
     np.testing.assert_allclose(other.data_to_world((0, 1, 1)), (0, 3, 3))
 
 
+def test_a_frame_whose_motion_was_rejected_is_shown_as_it_was_measured() -> None:
+    reference, other = make_frame(), make_frame()
+    for motion in (FrameMotion(translation((1, 2))), FrameMotion(translation((40, 9)), excluded=True, reason="blurred")):
+        align_frames({reference: FrameMotion(np.eye(3)), other: motion}, reference)
+    np.testing.assert_allclose(other.data_to_world((0, 3, 4)), reference.data_to_world((0, 3, 4)))
+
+
+def test_the_cube_of_a_layer_holds_what_the_layer_shows() -> None:
+    layer = make_frame()
+    stored = layer.metadata[CUBE]
+    assert cube_of(layer) is stored
+    layer.data = np.asarray(layer.data) * 2
+    changed = cube_of(layer)
+    assert changed is not None
+    assert changed is cube_of(layer)
+    np.testing.assert_array_equal(changed.read(), stored.read() * 2)
+    np.testing.assert_array_equal(changed.wavelengths, stored.wavelengths)
+    layer.data = layer.data[2:, 1:]  # which bands, and where on the ground, nobody knows any more
+    cut = cube_of(layer)
+    assert cut is not None
+    assert (cut.data.shape, cut.wavelengths, cut.transform) == ((10, 19, 30), None, None)
+
+
 def test_the_first_band_is_red_or_else_a_usable_one() -> None:
     data = np.ones((5, 4, 4), np.float32)
     assert starting_band(Cube.from_array(data, wavelengths=[450, 550, 640, 700, 900])) == 2

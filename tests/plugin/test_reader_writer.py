@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import dask.array as da
@@ -12,12 +13,14 @@ from napari.components import ViewerModel
 from napari.layers import Image
 from npe2 import PluginManifest
 
-from hsimisr.cube import Cube
-from hsimisr.errors import ReadError
+from hsimisr.cube import Cube, CubeSource
+from hsimisr.errors import ReadError, WriteError
 from hsimisr.io.open import open_cube
 from hsimisr.io.write import write_cube
-from napari_hsimisr.layers import CUBE
-from napari_hsimisr.overlays import REFINED, Overlays
+from hsimisr.pipeline.config import PipelineConfig
+from hsimisr.pipeline.events import Finished, Preview
+from napari_hsimisr.layers import CUBE, PROVENANCE, STD
+from napari_hsimisr.overlays import REFINED, UNCERTAINTY, Overlays
 from napari_hsimisr.reader import get_reader
 from napari_hsimisr.sample import sample_frames, sample_truth
 from napari_hsimisr.writer import write_layer
@@ -106,6 +109,42 @@ def test_a_refined_layer_is_saved_with_error_bars_and_provenance(tmp_path: Path,
     np.testing.assert_allclose(open_cube(f"{tmp_path / 'refined.npz'}:std").read(), estimate.std(), rtol=1e-6)
     np.testing.assert_array_equal(saved.wavelengths, [500, 600])
     assert saved.extra["provenance"]["psf"] == "box"
+
+
+def test_what_a_layer_shows_is_saved_even_if_its_data_were_replaced(tmp_path: Path, cube: Cube) -> None:
+    opened = replace(cube, source=CubeSource("scene.hdr"))
+    attributes = {"name": "scene", "metadata": {CUBE: opened, STD: cube, PROVENANCE: {"scale": 2}}}
+    write_layer(str(tmp_path / "scene.npz"), np.asarray(cube.data) + 1, attributes)
+    saved = open_cube(tmp_path / "scene.npz")
+    np.testing.assert_array_equal(saved.read(), cube.read() + 1)
+    np.testing.assert_array_equal(saved.wavelengths, cube.wavelengths)
+    assert "provenance" not in saved.extra
+    with pytest.raises(ReadError):  # the error bars were those of the data before
+        open_cube(f"{tmp_path / 'scene.npz'}:std")
+
+
+@pytest.mark.parametrize("product", [REFINED, UNCERTAINTY])
+def test_a_result_that_rests_on_a_provisional_scene_is_not_saved(tmp_path: Path, desk, product: str) -> None:
+    desk.session.refine(PipelineConfig(), whole=False)
+    desk.session.handle(Finished(desk.jobs[0].number, desk.result(provisional=True)))
+    assert_not_saved(desk, product, tmp_path / "refined.npz", "provisional")
+    desk.session.refine(PipelineConfig(), whole=True)
+    desk.session.handle(Finished(desk.jobs[1].number, desk.result()))
+    data, attributes, _ = desk.session.overlays.find(product).as_layer_data_tuple()
+    assert write_layer(str(tmp_path / "refined.npz"), data, attributes)
+
+
+def test_a_preview_is_not_saved(tmp_path: Path, desk) -> None:
+    desk.session.refine(PipelineConfig(), whole=True)
+    desk.session.handle(Preview(desk.jobs[0].number, "first", desk.result().estimate))
+    assert_not_saved(desk, REFINED, tmp_path / "refined.npz", "preview")
+
+
+def assert_not_saved(desk, product: str, path: Path, reason: str) -> None:
+    data, attributes, _ = desk.session.overlays.find(product).as_layer_data_tuple()
+    with pytest.raises(WriteError, match=rf"{path.name}.*{reason}"):
+        write_layer(str(path), data, attributes)
+    assert not path.exists()
 
 
 def test_the_manifest_names_things_that_exist() -> None:

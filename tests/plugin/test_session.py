@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.layers import Image
@@ -12,11 +14,17 @@ from hsimisr.geometry import View
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.events import Cancelled, Failed, Finished, Preview
 from napari_hsimisr.layers import CUBE
-from napari_hsimisr.overlays import REFINED
+from napari_hsimisr.overlays import REFINED, UNCERTAINTY
 from napari_hsimisr.view import current_view, world_at
 
 H, W = 24, 20
 SHIFT = (1.5, -2.25)
+
+
+def assert_lies_on(overlay: Image | None, frame: Image) -> None:
+    """The first pixel of a whole frame's overlay on x2 pixels starts at the corner of the frame's first pixel."""
+    assert overlay is not None
+    np.testing.assert_allclose(overlay.data_to_world((0, -0.5, -0.5)), frame.data_to_world((0, -0.5, -0.5)), atol=1e-9)
 
 
 def test_frames_follow_the_layers(desk) -> None:
@@ -75,8 +83,8 @@ def test_view_jobs_carry_what_the_canvas_shows(desk) -> None:
 
 def test_previews_and_the_result_go_into_one_layer_and_late_events_nowhere(desk) -> None:
     session = desk.session
-    session.refine(PipelineConfig(), whole=True)
-    session.refine(PipelineConfig(), whole=True)
+    session.refine(PipelineConfig(), whole=False)
+    session.refine(PipelineConfig(), whole=False)
     old, new = (job.number for job in desk.jobs)
     session.handle(Preview(old, "invert", desk.result().estimate))
     session.handle(Finished(old, desk.result()))
@@ -92,6 +100,62 @@ def test_previews_and_the_result_go_into_one_layer_and_late_events_nowhere(desk)
     assert not session.busy
     assert not desk.statuses[-1].error
     assert layer.metadata["hsimisr_provenance"]["scale"] == 2
+
+
+def test_a_cube_job_is_shown_although_a_view_was_asked_for_meanwhile(desk) -> None:
+    session = desk.session
+    session.refine(PipelineConfig(), whole=True)
+    session.refine(PipelineConfig(), whole=False)
+    cube, view = desk.jobs
+    whole = desk.result()
+    session.handle(Finished(cube.number, whole))
+    assert session.result is whole
+    assert session.busy
+    part = desk.result(View(0, 8, 0, 8))
+    session.handle(Finished(view.number, part))
+    assert session.result is part
+    assert not session.busy
+
+
+def test_the_refined_layer_lies_on_its_reference_after_a_change_of_reference(desk) -> None:
+    session = desk.session
+    first, second = session.frames
+    session.refine(PipelineConfig(), whole=True)
+    session.handle(Finished(desk.jobs[-1].number, desk.result()))
+    session.choose_reference(second)
+    session.refine(PipelineConfig(), whole=True)
+    session.handle(Finished(desk.jobs[-1].number, desk.result(reference=1)))
+    for product in (REFINED, UNCERTAINTY):
+        assert_lies_on(session.overlays.find(product), second)
+    np.testing.assert_allclose(world_at(first, (9.0, 9.0)), world_at(second, np.add((9.0, 9.0), SHIFT)))
+
+
+def test_a_picture_follows_its_reference_when_that_one_is_moved(desk) -> None:
+    session = desk.session
+    second = session.frames[1]
+    session.refine(PipelineConfig(), whole=True)
+    session.handle(Finished(desk.jobs[-1].number, desk.result()))
+    session.choose_reference(second)
+    session.refine(PipelineConfig(), whole=True)
+    session.handle(Cancelled(desk.jobs[-1].number, desk.result(reference=1).estimate))
+    for aligned in (True, False, True):
+        session.show_aligned(aligned)
+        assert_lies_on(session.overlays.find(REFINED), second)
+        assert_lies_on(session.overlays.find(UNCERTAINTY), session.frames[0])  # still that of the first run
+
+
+def test_a_frame_that_no_longer_takes_part_is_shown_as_it_was_measured(desk) -> None:
+    session = desk.session
+    first, second = session.frames
+    session.refine(PipelineConfig(), whole=True)
+    session.handle(Finished(desk.jobs[-1].number, desk.result()))
+    session.include(second, False)
+    session.refine(PipelineConfig(), whole=True)
+    alone = desk.result()
+    motion = replace(alone.scene.registration, frames=alone.scene.registration.frames[:1])
+    alone = replace(alone, scene=replace(alone.scene, registration=motion))
+    session.handle(Finished(desk.jobs[-1].number, alone))
+    np.testing.assert_allclose(world_at(second, (9.0, 9.0)), world_at(first, (9.0, 9.0)))
 
 
 def test_a_result_tells_the_motion_of_its_frames_and_shows_them_aligned(desk) -> None:
@@ -128,6 +192,19 @@ def test_cancel_asks_the_engine_and_keeps_what_was_reached(desk) -> None:
     assert desk.cancelled == [number]
     session.handle(Cancelled(number, desk.result().estimate))
     assert session.overlays.find(REFINED) is not None
+    assert not session.busy
+
+
+def test_cancel_stops_everything_that_was_asked_for(desk) -> None:
+    session = desk.session
+    session.refine(PipelineConfig(), whole=True)
+    session.refine(PipelineConfig(), whole=False)
+    numbers = [job.number for job in desk.jobs]
+    session.cancel()
+    assert desk.cancelled == numbers
+    for number in numbers:
+        assert session.busy
+        session.handle(Cancelled(number))
     assert not session.busy
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import io
+import pickle
+import sys
+import threading
 from pathlib import Path
 
 import dask.array as da
@@ -60,6 +63,30 @@ def test_a_job_with_a_cube_that_exists_only_in_memory_crosses(tmp_path: Path) ->
     np.testing.assert_array_equal(first.read(), data)
     assert (first.name, second, arrived.config) == ("mine", CubeSource("scene.mat", "data", 2), PipelineConfig(scale=3))
     assert on_the_pipe < MAPPED_FROM
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits the size of files")
+def test_a_full_disk_leaves_no_part_of_a_file_behind(tmp_path: Path) -> None:
+    import resource
+
+    pipe = io.BytesIO()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            send(pipe, np.ones(2**18), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
+    assert pipe.getvalue() == b""
+
+
+def test_what_cannot_be_pickled_is_one_kind_of_error_and_puts_nothing_on_the_pipe(tmp_path: Path) -> None:
+    pipe = io.BytesIO()
+    for message in (lambda: 0, threading.Lock()):
+        with pytest.raises(pickle.PicklingError):
+            send(pipe, message, tmp_path)
+    assert pipe.getvalue() == b""
 
 
 def test_a_closed_pipe_is_an_end_of_file(tmp_path: Path) -> None:

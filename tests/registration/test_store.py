@@ -160,3 +160,75 @@ def test_width_is_where_the_psf_has_half_its_peak(spec):
 
 def test_width_of_the_box_is_one_pixel():
     assert fwhm("box") == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("gain", 0, r"frames\.1\.gain"),
+        ("gain", float("nan"), r"frames\.1\.gain"),
+        ("weight", -0.1, r"frames\.1\.weight"),
+        ("weight", 1.5, r"frames\.1\.weight"),
+        ("offset", [0, float("inf"), 0, 0, 0], r"frames\.1\.offset"),
+        ("matrix", [[1, 0, float("nan")], [0, 1, 0], [0, 0, 1]], r"frames\.1\.matrix"),
+        ("matrix", [[1, 0, 0], [2, 0, 0], [0, 0, 1]], r"frames\.1\.matrix: is singular"),
+    ],
+)
+def test_motion_that_cannot_be_used_is_named(path, key, value, message):
+    content = json.loads(path.read_text())
+    content["frames"][1][key] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(ReadError, match=message) as error:
+        read_registration(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("change", [{"excluded": True}, {"weight": 0}])
+def test_a_registration_that_leaves_every_frame_out_is_refused(path, change):
+    content = json.loads(path.read_text())
+    for frame in content["frames"]:
+        frame.update(change)
+    path.write_text(json.dumps(content))
+    with pytest.raises(ReadError, match="every frame is left out"):
+        read_registration(path)
+
+
+def test_fields_that_are_not_numbers_are_refused(path):
+    for field in (np.full((2, 6, 7), np.nan, np.float32), np.full((2, 6, 7), "a")):
+        np.savez(path.with_suffix(".npz"), field_2=field)
+        with pytest.raises(ReadError, match=r"field_2 in registration\.npz"):
+            read_registration(path)
+
+
+def test_motion_of_other_frames_is_refused(path, tmp_path):
+    cubes = {
+        key: Cube.from_array(np.ones(shape), name=key, source=stack_of(tmp_path / "data", key).frames[0].source)
+        for key, shape in (("a", (5, 8, 9)), ("b", (5, 6, 7)), ("c", (5, 6, 7)))
+    }
+    with pytest.raises(StackError, match=r"field of c has shape \(2, 6, 7\).*\(2, 8, 9\)"):
+        for_frames(path, FrameStack((cubes["a"], cubes["c"])))
+    thin = tuple(Cube.from_array(np.ones((4, 6, 7)), name=key, source=cubes[key].source) for key in "ab")
+    with pytest.raises(StackError, match="offset of b has 5 bands and the frames have 4"):
+        for_frames(path, FrameStack(thin))
+
+
+def test_every_frame_asked_for_being_left_out_is_told(path, tmp_path):
+    content = json.loads(path.read_text())
+    content["frames"][0]["excluded"] = True
+    path.write_text(json.dumps(content))
+    with pytest.raises(StackError, match="leaves out every one of these frames"):
+        for_frames(path, stack_of(tmp_path / "data", "ac"))
+
+
+def test_what_is_written_is_json_for_every_reader(tmp_path, registration):
+    sources = [CubeSource(str(tmp_path / name)) for name in NAMES]
+    path, _ = write_registration(tmp_path / "r.json", registration, sources, np.array([0.5, np.nan]), "box")
+    assert json.loads(path.read_text(), parse_constant=pytest.fail)["noise"] == [0.5, None]
+    assert read_registration_file(path).noise == [0.5, None]
+
+
+def test_motion_that_cannot_be_used_is_not_written(tmp_path):
+    lost = Registration((FrameMotion(np.eye(3), gain=np.nan),))
+    with pytest.raises(WriteError, match="gain"):
+        write_registration(tmp_path / "r.json", lost, [CubeSource("a.hdr")], np.ones(1), "box")
+    assert list(tmp_path.iterdir()) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hsimisr import metrics
+from hsimisr.cli.plain_json import to_json
 from hsimisr.cube import Cube
 from hsimisr.errors import ReadError, StackError
 from hsimisr.geometry import Grid, View
@@ -36,8 +36,7 @@ def evaluate(
     scores = metrics.evaluate(cut.read(), refined.read(), scale)
     values = {**scores.summary(), "bands": scores.bands, "border": scores.border, "scale": scale}
     if as_json:
-        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
-        print(json.dumps(finite, indent=1))
+        print(to_json(values))
         return
     table = Table(title=f"{refined.name} against {cut.name}", title_justify="left", show_header=False)
     for name, value in scores.summary().items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hsimisr.cli.plain_json import to_json
 from hsimisr.cube import Cube
 from hsimisr.errors import ReadError
 from hsimisr.io.open import open_cubes, sources_of
@@ -25,7 +26,7 @@ def info(
     failed: list[ReadError] = []
     described = [describe(cube) for file in files for cube in _cubes(file, failed)]
     if as_json:
-        print(json.dumps(described, indent=1))
+        print(to_json(described))
     else:
         console = Console()
         for entry in described:
@@ -64,7 +65,7 @@ def describe(cube: Cube) -> dict[str, Any]:
         "wavelengths_nm": [min(finite), max(finite)] if finite else None,
         "fwhm_nm": None if cube.fwhm is None else [float(cube.fwhm.min()), float(cube.fwhm.max())],
         "bad_bands": np.flatnonzero(cube.bad).tolist(),
-        "nodata": cube.nodata,
+        "nodata": cube.nodata if cube.nodata is None or math.isfinite(cube.nodata) else str(cube.nodata),
         "scale_factor": cube.scale_factor,
         "crs": cube.crs,
         "transform": cube.transform,
@@ -81,7 +82,7 @@ def _table(entry: dict[str, Any]) -> Table:
     table.add_row("wavelengths", _range(entry["wavelengths_nm"]))
     table.add_row("band widths", _range(entry["fwhm_nm"]))
     table.add_row("bad bands", _runs(entry["bad_bands"]))
-    table.add_row("nodata", "not stated" if entry["nodata"] is None else f"{entry['nodata']:g}")
+    table.add_row("nodata", "not stated" if entry["nodata"] is None else f"{float(entry['nodata']):g}")
     table.add_row("scale factor", f"{entry['scale_factor']:g}")
     table.add_row("coordinates", entry["crs"] or "not stated")
     if entry["transform"] is not None:

@@ -13,6 +13,7 @@ from rich.table import Table
 from hsimisr.cli.options import BandsAsFrames, Device, Frames, PsfOption, Reference, Scale, Sets, Settings
 from hsimisr.cli.progress import ProgressBar
 from hsimisr.io.open import open_frames
+from hsimisr.io.write import check_folder
 from hsimisr.physics.types import Registration
 from hsimisr.pipeline.config import PipelineConfig
 
@@ -30,6 +31,7 @@ def register(
 ) -> None:
     """Find how the frames moved against the reference, with error bars."""
     settings = PipelineConfig.build(config, {"scale": scale, "psf": psf}, sets)
+    check_folder(out)
     stack = open_frames(frames, reference, bands_as_frames)
     from hsimisr.pipeline.context import Context  # torch is loaded only when there is work for it
     from hsimisr.pipeline.device import choose_device, use_available_threads

@@ -12,13 +12,11 @@ import typer
 
 from hsimisr.cube import CubeSource
 from hsimisr.errors import ReadError, WriteError
-from hsimisr.geometry import View
+from hsimisr.geometry import View, rescaled_transform
 from hsimisr.io.open import open_cube
 from hsimisr.io.write import write_cube
 from hsimisr.physics import simulator
 from hsimisr.registration.store import write_registration
-
-Transform = tuple[float, float, float, float, float, float]
 
 
 def simulate(
@@ -35,6 +33,8 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="the same seed gives the same frames")] = 0,
 ) -> None:
     """Simulate LR frames of SCENE and write them with the truth and the true motion."""
+    files = [out / f"frame-{k:02d}.hdr" for k in range(frames)]
+    _check_folder(out, files)
     cube = open_cube(scene)
     knobs = {"scale": scale, "psf": psf, "snr": snr, "motion": motion, "max_shift": max_shift, "seed": seed}
     simulation = simulator.simulate(cube.read(), scale, frames, psf, snr, motion, max_shift, seed, shot, gain_spread)
@@ -52,10 +52,9 @@ def simulate(
         (out / "truth").mkdir(parents=True, exist_ok=True)  # apart, so that the folder is a stack of frames
     except OSError as error:
         raise WriteError(f"{out}: cannot be made a folder ({error.strerror}); choose another --out") from error
-    files = [out / f"frame-{k:02d}.hdr" for k in range(frames)]
     for k, (file, pixels) in enumerate(zip(files, simulation.frames, strict=True)):
         # only the reference keeps coordinates: the others do not know where they look
-        transform = _coarser(footprint.transform, scale) if k == 0 else None
+        transform = rescaled_transform(footprint.transform, 1 / scale) if k == 0 else None
         write_cube(file, replace(footprint, data=da.from_array(pixels), transform=transform), provenance=provenance)
     truth = replace(footprint, data=da.from_array(simulation.truth))
     write_cube(out / "truth" / "truth.hdr", truth, provenance=provenance)
@@ -69,9 +68,8 @@ def simulate(
         typer.echo(f"{emptied} bands have pixels without data and are empty in every frame")
 
 
-def _coarser(transform: Transform | None, scale: int) -> Transform | None:
-    """The transform of a grid with pixels `scale` times larger and the same corner."""
-    if transform is None:
-        return None
-    x0, dx, rx, y0, ry, dy = transform
-    return x0, dx * scale, rx * scale, y0, ry * scale, dy * scale
+def _check_folder(out: Path, files: list[Path]) -> None:
+    """Refuse a folder whose frames would not all be replaced: it would become a stack of two simulations."""
+    stale = sorted(set(out.glob("frame-*.hdr")) - set(files))
+    if stale:
+        raise WriteError(f"{out}: holds {stale[0].name} of another simulation; empty it, or choose another --out")

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt, map_coordinates, spline_filter1d
 
-from hsimisr.geometry import Grid, apply_motion, hr_to_lr, lr_to_hr
-from hsimisr.physics.operator import invert_motion
+from hsimisr.geometry import Grid, hr_to_lr, lr_to_hr
+from hsimisr.physics.motion import forward_motion, invert_motion
 from hsimisr.physics.types import Registration
 
 Float32 = npt.NDArray[np.float32]
@@ -52,7 +52,7 @@ def registered_mean(
     count = np.zeros(grid.shape)
     for k in registration.included:
         motion = registration.frames[k]
-        where = np.moveaxis(apply_motion(motion.matrix, points) - np.asarray(starts[k]), -1, 0)
+        where = np.moveaxis(forward_motion(motion, points) - np.asarray(starts[k]), -1, 0)
         h, w = masks[k].shape
         inside = (where[0] >= -0.5) & (where[0] <= h - 0.5) & (where[1] >= -0.5) & (where[1] <= w - 0.5)
         seen = inside * map_coordinates(masks[k].astype(float), where, order=1, mode="nearest")

@@ -62,6 +62,7 @@ def invert(
     view: View,
     config: InvertConfig,
     device: torch.device,
+    with_variance: bool = True,
     on_step: OnStep | None = None,
 ) -> tuple[Float32, Float32 | None]:
     """Mean and variance ``(r, H, W)`` of the view's eigen-images; baselines have no variance.
@@ -91,7 +92,7 @@ def invert(
             observations = lmmse.inflated(observations, registration, scene.prior, psf)
         found = lmmse.solve(observations, scene.prior, config, on_step)
         found = lmmse.follow_contrast(found, config, scene.contrast_levels, on_step)
-        variance = posterior_variance(observations, scene.prior, psf, found.contrast)
+        variance = posterior_variance(observations, scene.prior, psf, found.contrast) if with_variance else None
         return lmmse.view_image(canvas, found.spectrum), variance
     margin_grid = Grid(grid.scale, canvas.origin, canvas.hr_shape)
     first = baselines.registered_mean(levelled, window.masks, window.starts, registration, margin_grid)

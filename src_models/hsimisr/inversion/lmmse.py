@@ -79,15 +79,25 @@ def follow_contrast(
     """
     found, equations = stationary, stationary.equations
     canvas = equations.observations.canvas
+    unseen = _unseen(equations.observations)
     measured = []
     for n in range(config.rounds):
         power = whitened_power(canvas, equations.precision, found.spectrum)
         measured.append(levels[n] if n < len(levels) else float(power[canvas.view_slices].mean()))
-        contrast = local_contrast(power, measured[-1])
+        contrast = local_contrast(power, measured[-1]).masked_fill(unseen, 1.0)
         local = equations.with_contrast(contrast)
         spectrum, steps = conjugate_gradients(local, config.iterations, config.tolerance, found.spectrum, on_step)
         found = Solution(spectrum, local, found.steps + steps, contrast, tuple(measured))
     return found
+
+
+def _unseen(observations: Observations) -> torch.Tensor:
+    """HR pixels ``(H, W)`` of the view that no frame measured: their contrast is unknown, not low."""
+    canvas, s = observations.canvas, observations.canvas.scale
+    unseen = (observations.coverage == 0).repeat_interleave(s, 0).repeat_interleave(s, 1)
+    view = torch.zeros_like(unseen)
+    view[canvas.view_slices] = True
+    return unseen & view
 
 
 def view_image(canvas: Canvas, spectrum: torch.Tensor) -> Float32:

@@ -23,7 +23,7 @@ def misfit(found: Solution, lowest: float) -> npt.NDArray[np.float64]:
     """
     o = found.equations.observations
     error = o.data - o.operator.forward(found.spectrum)
-    count = o.weight.sum((1, 2, 3)).clamp_min(1.0)[:, None]
+    count = (o.weight > 0).sum((1, 2, 3)).clamp_min(1)[:, None]
     power = (o.weight * error**2).sum((2, 3)) / count
     leverage = found.equations.closed_form.leverage(o.operator.phases, o.trust)
     freedom = 1 - leverage

@@ -7,8 +7,9 @@ import numpy.typing as npt
 import scipy.sparse as sp
 from scipy.fft import dctn, idctn
 
-from hsimisr.geometry import View, apply_motion
+from hsimisr.geometry import View
 from hsimisr.inversion.prior import radial_mean
+from hsimisr.physics.motion import forward_motion
 from hsimisr.physics.types import FrameMotion, Registration, Subspace
 
 Float32 = npt.NDArray[np.float32]
@@ -67,10 +68,7 @@ def _bilinear(motion: FrameMotion, view: View, start: tuple[int, int], mask: Mas
     """
     h, w = view.shape
     rows, cols = np.meshgrid(np.arange(view.y0, view.y1), np.arange(view.x0, view.x1), indexing="ij")
-    points = apply_motion(motion.matrix, np.stack([rows, cols], -1)).reshape(-1, 2)
-    if motion.field is not None:
-        points = points + np.moveaxis(motion.field[:, view.y0 : view.y1, view.x0 : view.x1], 0, -1).reshape(-1, 2)
-    points -= np.asarray(start)
+    points = forward_motion(motion, np.stack([rows, cols], -1)).reshape(-1, 2) - np.asarray(start)
     whole = np.floor(points).astype(int)
     t = points - whole
     parts = []

@@ -35,9 +35,8 @@ def posterior_variance(
         contrast: map ``(H, W)`` of the canvas (see `local_contrast`), or None for a stationary prior.
     """
     canvas, s = observations.canvas, observations.canvas.scale
-    seen = uniform_filter(
-        observations.coverage.cpu().numpy() / max(float(observations.trust.max()), 1e-6), 3, mode="nearest"
-    )
+    frames_seen = observations.coverage / observations.weight.amax().clamp_min(1e-6)
+    seen = uniform_filter(frames_seen.cpu().numpy(), 3, mode="nearest")
     seen = np.kron(seen, np.ones((s, s)))[canvas.view_slices]
     small = _SmallCanvas(observations, prior, psf)
     k = len(observations.data)

@@ -54,12 +54,17 @@ def check_path(path: Path) -> Writer:
     write = _writer(path)
     if path.is_dir() and not any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zarray")):
         raise WriteError(f"{path}: is a folder that is no Zarr store; choose another name")
+    check_folder(path)
+    return write
+
+
+def check_folder(path: Path) -> None:
+    """Raise WriteError where no file of that name can be made, before any work is done."""
     folder = path.absolute().parent
     if not folder.is_dir():
         raise WriteError(f"{path}: the folder {folder} does not exist; make it first")
     if not os.access(folder, os.W_OK):
         raise WriteError(f"{path}: the folder {folder} cannot be written to; choose another or change its permissions")
-    return write
 
 
 def _writer(path: Path) -> Writer:

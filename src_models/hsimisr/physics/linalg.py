@@ -15,9 +15,15 @@ def hermitian_inverse(matrix: torch.Tensor) -> torch.Tensor:
 
 
 def inverse_and_log_determinant(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Inverse ``(..., n, n)`` and log determinant ``(...)`` of Hermitian positive definite matrices."""
-    factor = torch.linalg.cholesky(matrix)
-    return torch.cholesky_inverse(factor), 2 * factor.diagonal(dim1=-2, dim2=-1).real.log().sum(-1)
+    """Inverse ``(..., n, n)`` and log determinant ``(...)`` of Hermitian positive definite matrices.
+
+    Matrices too ill-conditioned for their precision (very clean data) are factored in double precision.
+    """
+    factor, failed = torch.linalg.cholesky_ex(matrix)
+    if bool(failed.any()):
+        factor = torch.linalg.cholesky(matrix.to(torch.promote_types(matrix.dtype, torch.float64)))
+    logdet = 2 * factor.diagonal(dim1=-2, dim2=-1).real.log().sum(-1)
+    return torch.cholesky_inverse(factor).to(matrix.dtype), logdet.to(matrix.real.dtype)
 
 
 def hermitian_solve(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,8 @@ Float64 = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 FEW_BANDS = 8
 """Below this many bands a band cannot be predicted from the others, and noise is judged in space instead."""
+CLEANEST = 1e-3
+"""Noise is taken to be at least this part of a band's rms (60 dB): single precision solves no cleaner data."""
 CONVERGED = 2e-3
 """Relative change of every band's variance at which the factor model is settled."""
 
@@ -32,7 +34,8 @@ def estimate_noise(frames: list[Float32], masks: list[npt.NDArray[np.bool_]], sa
         )
     pixels = [measured(f, m) for f, m in zip(frames, masks, strict=True)]
     step = max(1, sum(p.shape[1] for p in pixels) // samples)
-    return factor_noise(np.concatenate([p[:, ::step] for p in pixels], axis=1, dtype=np.float64))
+    sample = np.concatenate([p[:, ::step] for p in pixels], axis=1, dtype=np.float64)
+    return np.maximum(factor_noise(sample), CLEANEST * np.sqrt((sample**2).mean(1)))
 
 
 def measured(frame: Float32, mask: npt.NDArray[np.bool_]) -> Float32:

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hsimisr.geometry import apply_motion, hr_to_lr, lr_to_hr
+from hsimisr.geometry import hr_to_lr, lr_to_hr
 from hsimisr.physics.canvas import Canvas
+from hsimisr.physics.motion import invert_motion as invert_motion
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import FrameMotion
 
@@ -139,24 +140,6 @@ class WarpOperator:
             for i, w in zip(index, weight, strict=True):
                 total.index_add_(1, i, image * w)
         return self.canvas.to_spectrum(total.reshape(r, *self.canvas.hr_shape)) * self._prefilter
-
-
-def invert_motion(
-    motion: FrameMotion, points: npt.NDArray[np.float64], iterations: int = 20
-) -> npt.NDArray[np.float64]:
-    """Reference points ``(..., 2)`` whose image in the frame is `points`; a local field is inverted by fixed point."""
-    inverse = np.linalg.inv(motion.matrix)
-    reference = apply_motion(inverse, points)
-    if motion.field is None:
-        return reference
-    from scipy.ndimage import map_coordinates
-
-    for _ in range(iterations):
-        local = np.stack(
-            [map_coordinates(f, np.moveaxis(reference, -1, 0), order=1, mode="nearest") for f in motion.field]
-        )
-        reference = apply_motion(inverse, points - np.moveaxis(local, 0, -1))
-    return reference
 
 
 def _frame_points(canvas: Canvas, offset: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

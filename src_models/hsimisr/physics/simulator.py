@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hsimisr.errors import ConfigError
-from hsimisr.geometry import apply_motion, lr_to_hr, translation
+from hsimisr.geometry import apply_motion, is_translation, lr_to_hr, translation
 from hsimisr.physics.rendering import Kernel, pixel_matrix, sample_matrix, spline_coefficients
 from hsimisr.physics.types import FrameMotion, Registration
 
@@ -144,7 +144,7 @@ class _Camera:
 
     def see(self, matrix: Array, bend: Bend | None) -> Array:
         """The clean frame ``(B, h, w)`` under a motion."""
-        if bend is None and np.array_equal(matrix[:, :2], np.eye(3)[:, :2]):
+        if bend is None and is_translation(matrix):
             centres = [
                 lr_to_hr(np.arange(size) - shift, self.scale) + self.margin
                 for size, shift in zip(self.shape, matrix[:2, 2], strict=True)
@@ -230,4 +230,4 @@ def _draw_bend(rng: np.random.Generator, shape: tuple[int, int]) -> Bend:
 def _model(matrix: Array, field: Cubes | None) -> str:
     if field is not None:
         return "local"
-    return "translation" if np.array_equal(matrix[:, :2], np.eye(3)[:, :2]) else "affine"
+    return "translation" if is_translation(matrix) else "affine"

@@ -179,6 +179,7 @@ class Estimate:
         variance: their variance ``(r, H, W)``, or None where a method has none.
         residual: what the frames hold outside the subspace ``(B, h, w)``, LR grid, data units, or None.
         residual_variance: variance per band ``(B,)`` outside the subspace, data units squared, or None.
+        measured: ``(h, w)`` on the LR grid, False where no frame holds data and nothing is claimed, or None for all.
         method: the name of the method that made it.
     """
 
@@ -188,14 +189,26 @@ class Estimate:
     variance: Float32 | None = None
     residual: Float32 | None = None
     residual_variance: Float64 | None = None
+    measured: npt.NDArray[np.bool_] | None = None
     method: str = "lmmse"
 
     def bands(self, index: npt.NDArray[np.intp] | slice = slice(None)) -> Float32:
-        """The refined bands ``(n, H, W)``, data units; NaN at bad bands."""
+        """The refined bands ``(n, H, W)``, data units; NaN at bad bands and where nothing was measured."""
         out = self.subspace.expand(self.mean, index)
         if self.residual is not None:
             out += upsample_linear(self.residual[index], self.grid.scale)
-        return out
+        return self._where_measured(out)
+
+    def _cell_measured(self, y: int, x: int) -> npt.NDArray[np.bool_] | None:
+        s = self.grid.scale
+        return None if self.measured is None else self.measured[y // s : y // s + 1, x // s : x // s + 1]
+
+    def _where_measured(self, bands: Float32) -> Float32:
+        """NaN at the HR pixels that no frame measured."""
+        if self.measured is not None:
+            s = self.grid.scale
+            bands[:, ~self.measured.repeat(s, 0).repeat(s, 1)] = np.nan
+        return bands
 
     def std(self, index: npt.NDArray[np.intp] | slice = slice(None)) -> Float32:
         """Standard deviation of the bands ``(n, H, W)``, data units; NaN at bad bands or without a variance."""
@@ -207,7 +220,7 @@ class Estimate:
             variance += self.residual_variance[index, None].astype(np.float32)
         out = np.sqrt(variance, dtype=np.float32).reshape(-1, *self.grid.shape)
         out[self.subspace.bad[index]] = np.nan
-        return np.asarray(out, dtype=np.float32)
+        return self._where_measured(out)
 
     def spectrum(self, y: int, x: int) -> tuple[Float32, Float32]:
         """Spectrum and standard deviation ``(B,)`` of HR pixel ``(y, x)``."""
@@ -217,6 +230,7 @@ class Estimate:
             grid=Grid(1, (0, 0), (1, 1)),
             variance=None if self.variance is None else self.variance[:, y : y + 1, x : x + 1],
             residual_variance=self.residual_variance,
+            measured=self._cell_measured(y, x),
         )
         value = cell.bands()[:, 0, 0]
         if self.residual is not None:

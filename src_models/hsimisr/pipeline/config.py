@@ -47,6 +47,11 @@ class PipelineConfig(Settings):
 
     _check_psf = field_validator("psf")(check_psf)
 
+    @property
+    def lmmse(self) -> LmmseConfig:
+        """The LMMSE that the scene model is fitted with, whatever method inverts the views."""
+        return self.invert if isinstance(self.invert, LmmseConfig) else LmmseConfig()
+
     @classmethod
     def build(
         cls, file: Path | None = None, options: dict[str, Any] | None = None, sets: list[str] | None = None
@@ -55,8 +60,8 @@ class PipelineConfig(Settings):
         values: dict[str, Any] = {}
         if file is not None:
             try:
-                loaded = yaml.safe_load(file.read_text())
-            except (OSError, yaml.YAMLError) as error:
+                loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
+            except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
                 raise ConfigError(f"cannot read the settings file {file}: {error}") from error
             if loaded is not None and not isinstance(loaded, dict):
                 raise ConfigError(f"{file} does not hold settings (a mapping of names to values)")

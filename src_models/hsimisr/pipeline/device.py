@@ -14,12 +14,17 @@ def choose_device(name: str) -> torch.device:
     """`auto` takes a GPU where there is one; raises ConfigError for a device that is not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    unknown = ConfigError(f"device {name!r} is unknown; give auto, cpu, cuda or cuda:<number>")
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise ConfigError(f"device {name!r} is unknown; give auto, cpu, cuda or cuda:<number>") from None
+        raise unknown from None
+    if device.type not in ("cpu", "cuda"):  # torch knows more, but not all that a job needs runs there
+        raise unknown
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"device {name!r} asked for, but torch finds no GPU; use --device cpu or auto")
+    if device.type == "cuda" and device.index is not None and device.index >= torch.cuda.device_count():
+        raise ConfigError(f"device {name!r} asked for, but the last GPU is cuda:{torch.cuda.device_count() - 1}")
     return device
 
 

@@ -19,7 +19,7 @@ class Result:
         baseline: bicubic of the reference frame on the same grid, for comparison.
         scene: motion, PSF, noise, subspace and prior that were found.
         config: every knob of the run.
-        diagnostics: timings in seconds, shapes, memory, chi2 and notes, by name.
+        diagnostics: timings in seconds, device, view and number of frames used, by name.
     """
 
     estimate: Estimate

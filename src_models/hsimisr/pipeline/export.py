@@ -10,6 +10,7 @@ import numpy as np
 
 from hsimisr.cube import Cube
 from hsimisr.errors import WriteError
+from hsimisr.geometry import rescaled_transform
 from hsimisr.physics.types import Estimate, Float32
 from hsimisr.pipeline.events import Result
 
@@ -51,10 +52,7 @@ def _on_finer_grid(estimate: Estimate, reference: Cube, expand: Expand, name: st
     shape = (chunks, (grid.shape[0],), (grid.shape[1],))
     data = da.map_blocks(block, chunks=shape, dtype=np.float32, meta=np.empty((0, 0, 0), np.float32))
     footprint = reference.crop(grid.view)
-    transform = footprint.transform
-    if transform is not None:
-        x0, dx, rx, y0, ry, dy = transform
-        transform = (x0, dx / grid.scale, rx / grid.scale, y0, ry / grid.scale, dy / grid.scale)
+    transform = rescaled_transform(footprint.transform, grid.scale)
     return replace(
         footprint, data=data, bad=estimate.subspace.bad, nodata=None, transform=transform, name=name, source=None
     )

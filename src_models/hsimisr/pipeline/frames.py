@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hsimisr.cube import Cube, FrameStack
-from hsimisr.geometry import View, apply_motion
+from hsimisr.geometry import View
+from hsimisr.physics.motion import forward_motion
 from hsimisr.physics.types import Registration, Subspace
 
 Float32 = npt.NDArray[np.float32]
@@ -67,13 +68,34 @@ def silent_bands(stack: FrameStack, view: View) -> npt.NDArray[np.bool_]:
     return silent
 
 
+def seen_by_any(window: Window, registration: Registration, view: View) -> npt.NDArray[np.bool_]:
+    """Pixels ``(h, w)`` of the view that fall on a valid pixel of some used frame, to the nearest pixel."""
+    rows, cols = np.meshgrid(np.arange(view.y0, view.y1), np.arange(view.x0, view.x1), indexing="ij")
+    points = np.stack([rows, cols], -1)
+    seen = np.zeros(view.shape, bool)
+    for k in registration.included:
+        mask = window.masks[k]
+        place = np.rint(forward_motion(registration.frames[k], points) - window.starts[k]).astype(int)
+        inside = ((place >= 0) & (place < mask.shape)).all(-1)
+        seen[inside] |= mask[place[inside, 0], place[inside, 1]]
+    return seen
+
+
 def _part(frame: Cube, view: View, halo: int, motion: Registration | None, k: int) -> View | None:
     """The window of a frame that shows the view with its halo, or None where the frame does not reach it."""
-    corners = np.array([[y, x] for y in (view.y0, view.y1 - 1) for x in (view.x0, view.x1 - 1)], float)
+    outline = _outline(view)
     if motion is not None:
-        corners = apply_motion(motion.frames[k].matrix, corners)
-    low = np.maximum(np.floor(corners.min(0)).astype(int) - halo, 0)
-    high = np.minimum(np.ceil(corners.max(0)).astype(int) + 1 + halo, frame.shape_yx)
+        outline = forward_motion(motion.frames[k], outline)
+    low = np.maximum(np.floor(outline.min(0)).astype(int) - halo, 0)
+    high = np.minimum(np.ceil(outline.max(0)).astype(int) + 1 + halo, frame.shape_yx)
     if (high <= low).any():
         return None
     return View(int(low[0]), int(high[0]), int(low[1]), int(high[1]))
+
+
+def _outline(view: View) -> npt.NDArray[np.float64]:
+    """Pixels ``(n, 2)`` at the edge of a view: where a motion takes it, its image lies inside that of its edge."""
+    rows, cols = np.arange(view.y0, view.y1, dtype=float), np.arange(view.x0, view.x1, dtype=float)
+    sides = [np.stack(np.broadcast_arrays(y, cols), -1) for y in rows[[0, -1]]]
+    sides += [np.stack(np.broadcast_arrays(rows, x), -1) for x in cols[[0, -1]]]
+    return np.concatenate(sides)

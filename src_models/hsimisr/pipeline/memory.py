@@ -34,3 +34,14 @@ def tile_side(view: View, frames: int, bands: int, rank: int, scale: int, free: 
             f"{there} are free; close other programs, use fewer frames or lower subspace.rank"
         )
     return side
+
+
+def check_result(view: View, bands: int, rank: int, scale: int, free: int) -> None:
+    """Raise MemoryLimitError when the estimate of a view alone does not fit into `free` bytes."""
+    h, w = view.shape
+    need = 4 * h * w * (2 * rank * scale**2 + bands)
+    if need > SHARE * free:
+        raise MemoryLimitError(
+            f"the estimate of view {view} ({bands} bands, rank {rank}, scale {scale}) takes {need / 2**30:.1f} GiB and "
+            f"{free / 2**30:.1f} GiB are free; refine it in parts with --view"
+        )

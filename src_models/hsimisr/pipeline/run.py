@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,7 +26,10 @@ from hsimisr.pipeline.scene_cache import SceneCache
 
 
 def run(job: Job, sink: Sink, cancel: Cancel, cache: SceneCache | None = None) -> None:
-    """Carry out a job in this process; exactly one terminal event is the last thing that `sink` is told."""
+    """Carry out a job in this process.
+
+    One terminal event is the last thing that `sink` is told; only a bug raises instead.
+    """
     reached: list[Estimate] = []
 
     def watch(event: Event) -> None:
@@ -103,10 +107,13 @@ def refine(
     target = whole if view is None else view.clipped(stack.reference_frame.shape_yx)
 
     def first_picture(scene: SceneModel, image: Float32, shown: View) -> None:
-        estimate = _cut(image, shown, target, scene)
-        if estimate is None:
-            quick = LmmseConfig(rounds=0)
-            estimate = reconstruct(stack, scene, target, quick, context, with_variance=False, with_residual=False)
+        tell(_cut(image, shown, target, scene) or quick(scene))
+
+    def quick(scene: SceneModel) -> Estimate:
+        method = LmmseConfig(rounds=0)
+        return reconstruct(stack, scene, target, method, context, with_variance=False, with_residual=False)
+
+    def tell(estimate: Estimate) -> None:
         context.sink(Preview(context.job, "first", estimate))
         clock.lap("first_picture_s")
 
@@ -116,6 +123,8 @@ def refine(
     if scene is None:
         scene = estimate_scene(stack, config, context, around, registration, first_picture)
         cache.keep(stack, config, scene)
+    else:
+        tell(quick(scene))
     clock.lap("register_s")
     estimate = reconstruct(
         stack,
@@ -127,7 +136,7 @@ def refine(
         with_residual=config.subspace.residual,
     )
     clock.lap("invert_s")
-    baseline = reconstruct(stack, scene, target, BicubicConfig(), context, with_residual=False)
+    baseline = _bicubic(stack, scene, target, context)
     clock.lap("baseline_s")
     diagnostics = {
         "timings": clock.laps,
@@ -147,6 +156,12 @@ def _cut(image: Float32, shown: View, target: View, scene: SceneModel) -> Estima
         return None
     part = image[:, y * s : (y + h) * s, x * s : (x + w) * s]
     return Estimate(mean=np.ascontiguousarray(part), subspace=scene.subspace, grid=Grid.of_view(target, s))
+
+
+def _bicubic(stack: FrameStack, scene: SceneModel, view: View, context: Context) -> Estimate:
+    """The baseline, from the reference frame alone: the others are not even read."""
+    only = replace(scene, registration=Registration((scene.registration.frames[stack.reference],)), misfit=None)
+    return reconstruct(FrameStack((stack.reference_frame,)), only, view, BicubicConfig(), context, with_residual=False)
 
 
 class _Clock:

@@ -12,7 +12,6 @@ from hsimisr.cube import FrameStack
 from hsimisr.errors import StackError
 from hsimisr.geometry import View, translation
 from hsimisr.inversion import lmmse
-from hsimisr.inversion.config import LmmseConfig
 from hsimisr.inversion.fitted_prior import fitted_prior
 from hsimisr.inversion.invert import FrameWindow, observe
 from hsimisr.inversion.misfit import misfit
@@ -178,8 +177,8 @@ def _fitted(
     One round does where the frames are no noisier than their noise; else noise and prior are fitted in turns.
     Returns the last estimate's eigen-images ``(r, H, W)`` of the sample too.
     """
-    settings = config.invert if isinstance(config.invert, LmmseConfig) else LmmseConfig()
-    lowest = 1.0 if scene.subspace.bands >= FEW_BANDS else LOWEST_MISFIT
+    settings = config.lmmse
+    lowest = 1.0 if (~scene.subspace.bad).sum() >= FEW_BANDS else LOWEST_MISFIT
     for _ in range(ROUNDS):
         observations = observe(frames, scene, sample, context.device)
         noise = observations.variance.cpu().numpy()
@@ -203,14 +202,14 @@ def _with_contrast_levels(
     frames: FrameWindow, scene: SceneModel, sample: View, config: PipelineConfig, context: Context
 ) -> SceneModel:
     """Measure what local contrast is relative to, so that views and tiles agree; a rough solution tells it."""
-    if not isinstance(config.invert, LmmseConfig) or config.invert.rounds == 0:
+    if config.lmmse.rounds == 0:
         return scene
-    rough = config.invert.model_copy(update={"iterations": ROUGH_STEPS})
+    rough = config.lmmse.model_copy(update={"iterations": ROUGH_STEPS})
     observations = observe(frames, scene, sample, context.device)
     if rough.inflate:
         observations = lmmse.inflated(observations, scene.registration, scene.prior, Psf.parse(scene.psf))
     found = lmmse.solve(observations, scene.prior, rough, lambda _: context.check())
-    return replace(scene, contrast_levels=lmmse.follow_contrast(found, rough).levels)
+    return replace(scene, contrast_levels=lmmse.follow_contrast(found, rough, (), lambda _: context.check()).levels)
 
 
 def _joint_steps(config: PipelineConfig) -> int:

@@ -35,8 +35,7 @@ class SceneCache:
 def _key(stack: FrameStack, config: PipelineConfig) -> tuple[object, ...]:
     frames = tuple(_identity(frame) for frame in stack.frames)
     settings = config.model_dump_json(include={"scale", "psf", "subspace", "register_"})
-    prior = getattr(config.invert, "prior", "fitted")
-    return frames, stack.reference, settings, prior
+    return frames, stack.reference, settings, config.lmmse
 
 
 def _identity(cube: Cube) -> tuple[object, ...]:

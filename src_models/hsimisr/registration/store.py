@@ -6,23 +6,24 @@ import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator, model_validator
 
 from hsimisr.cube import CubeSource, FrameStack
 from hsimisr.errors import ReadError, StackError, WriteError
 from hsimisr.physics.types import Float32, FrameMotion, Registration
 from hsimisr.registration.psf_width import fwhm
 
-Row = tuple[float, float, float]
+Row = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+Pair = tuple[FiniteFloat, FiniteFloat]
 Key = tuple[str, str | None, int | None]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class StoredFrame(_Strict):
@@ -33,14 +34,21 @@ class StoredFrame(_Strict):
     index: int | None = None
     model: str
     matrix: tuple[Row, Row, Row]
-    params: tuple[float, float] = Field(description="shift (dy, dx), LR pixels")
-    covariance: tuple[tuple[float, float], tuple[float, float]] = Field(description="of params, LR pixels squared")
-    gain: float
-    offset: list[float] | None
-    weight: float
+    params: Pair = Field(description="shift (dy, dx), LR pixels")
+    covariance: tuple[Pair, Pair] = Field(description="of params, LR pixels squared")
+    gain: FiniteFloat = Field(gt=0)
+    offset: list[FiniteFloat] | None
+    weight: float = Field(ge=0, le=1)
     excluded: bool
     reason: str
     field: str | None = Field(description="name of the array in the .npz beside the JSON")
+
+    @field_validator("matrix")
+    @classmethod
+    def _check_matrix(cls, matrix: tuple[Row, Row, Row]) -> tuple[Row, Row, Row]:
+        if np.linalg.matrix_rank(np.array(matrix)) < 3:
+            raise ValueError("is singular, so that no point of the frame has a place in the reference")
+        return matrix
 
 
 class StoredPsf(_Strict):
@@ -59,8 +67,16 @@ class RegistrationFile(_Strict):
     method: str
     reference: int
     psf: StoredPsf
-    noise: list[float] = Field(description="standard deviation per band, data units")
+    noise: list[float | None] = Field(description="standard deviation per band, data units; null at bad bands")
     frames: list[StoredFrame] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check_frames(self) -> Self:
+        if not 0 <= self.reference < len(self.frames):
+            raise ValueError(f"its reference is frame {self.reference} of {len(self.frames)}")
+        if not any(not frame.excluded and frame.weight > 0 for frame in self.frames):
+            raise ValueError("every frame is left out or has no weight")
+        return self
 
 
 def write_registration(
@@ -83,22 +99,25 @@ def write_registration(
         The files that were written.
 
     Raises:
-        WriteError: the folder cannot be written, or the number of files is not K.
+        WriteError: the folder cannot be written, the number of files is not K, or the motion is not usable.
     """
     path = Path(path)
     if len(files) != len(registration.frames):
         raise WriteError(f"{path}: {len(files)} files for {len(registration.frames)} registered frames; give one each")
     fields = {f"field_{k}": frame.field for k, frame in enumerate(registration.frames) if frame.field is not None}
-    content = RegistrationFile(
-        method=registration.method,
-        reference=registration.reference,
-        psf=StoredPsf(kind=psf, fwhm=(fwhm(psf), fwhm(psf))),
-        noise=noise.tolist(),
-        frames=[
-            _to_stored(frame, file, path.parent, f"field_{k}")
-            for k, (frame, file) in enumerate(zip(registration.frames, files, strict=True))
-        ],
-    )
+    try:
+        content = RegistrationFile(
+            method=registration.method,
+            reference=registration.reference,
+            psf=StoredPsf(kind=psf, fwhm=(fwhm(psf), fwhm(psf))),
+            noise=[float(sigma) if np.isfinite(sigma) else None for sigma in noise],
+            frames=[
+                _to_stored(frame, file, path.parent, f"field_{k}")
+                for k, (frame, file) in enumerate(zip(registration.frames, files, strict=True))
+            ],
+        )
+    except ValidationError as error:
+        raise WriteError(f"{path}: this motion cannot be used again: {_told(error)}; choose other frames") from error
     written = [path]
     try:
         if fields:
@@ -126,7 +145,8 @@ def for_frames(path: Path, stack: FrameStack) -> Registration:
 
     Raises:
         ReadError: the registration file is damaged.
-        StackError: a frame is not in it, fits several of its entries, or the reference is another one.
+        StackError: a frame is not in it, fits several of its entries, the reference is another one, or offsets and
+            fields are of other bands and another reference.
     """
     path = Path(path)
     content = read_registration_file(path)
@@ -138,24 +158,26 @@ def for_frames(path: Path, stack: FrameStack) -> Registration:
             f"{path}: all motion in it is relative to {reference}, but the reference frame is "
             f"{stack.reference_frame.name}; make {reference} the reference, or register again"
         )
-    return Registration(tuple(registration.frames[k] for k in order), stack.reference, registration.method)
+    found = Registration(tuple(registration.frames[k] for k in order), stack.reference, registration.method)
+    _check_fit(path, found, stack)
+    return found
 
 
 def read_registration_file(path: Path) -> RegistrationFile:
     """Read and check everything in `registration.json`, noise and PSF included; raises ReadError."""
     try:
-        content = RegistrationFile.model_validate_json(path.read_bytes())
+        return RegistrationFile.model_validate_json(path.read_bytes())
     except OSError as error:
         raise ReadError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "file"
-        raise ReadError(f"{path}: is no registration: {place}: {first['msg']}; run `hsimisr register` again") from error
-    if not 0 <= content.reference < len(content.frames):
-        raise ReadError(
-            f"{path}: its reference is frame {content.reference} of {len(content.frames)}; run `hsimisr register` again"
-        )
-    return content
+        raise ReadError(f"{path}: is no registration: {_told(error)}; run `hsimisr register` again") from error
+
+
+def _told(error: ValidationError) -> str:
+    """Where a file is wrong, and how."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place or 'file'}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def _to_stored(frame: FrameMotion, file: CubeSource | Path, folder: Path, field: str) -> StoredFrame:
@@ -202,9 +224,13 @@ def _read_fields(path: Path, names: Sequence[str]) -> dict[str, Float32]:
         return {}
     try:
         with np.load(arrays) as archive:
-            return {name: archive[name] for name in names}
+            fields = {name: archive[name] for name in names}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ReadError(f"{path}: its motion fields in {arrays.name} are missing or damaged ({error})") from error
+    for name, field in fields.items():
+        if not np.issubdtype(field.dtype, np.floating) or not np.isfinite(field).all():
+            raise ReadError(f"{path}: {name} in {arrays.name} is not all finite numbers; run `hsimisr register` again")
+    return fields
 
 
 def _match(path: Path, content: RegistrationFile, source: CubeSource | None, name: str) -> int:
@@ -221,6 +247,24 @@ def _match(path: Path, content: RegistrationFile, source: CubeSource | None, nam
     known = ", ".join(frame.file for frame in content.frames[:8]) + (", ..." if len(content.frames) > 8 else "")
     problem = "fits several of its frames" if candidates else "is not in it"
     raise StackError(f"{path}: {source} {problem}; it knows {known}; register these frames again")
+
+
+def _check_fit(path: Path, found: Registration, stack: FrameStack) -> None:
+    """Raise StackError where the motion is of frames with other bands or another size, or uses none of the frames."""
+    if not any(found.frames[k].weight > 0 for k in found.included):
+        raise StackError(f"{path}: leaves out every one of these frames; give others, or register them again")
+    for frame, motion in zip(stack.frames, found.frames, strict=True):
+        if motion.offset is not None and len(motion.offset) != stack.bands:
+            raise StackError(
+                f"{path}: its offset of {frame.name} has {len(motion.offset)} bands and the frames have {stack.bands}; "
+                "register these frames again"
+            )
+        expected = (2, *stack.reference_frame.shape_yx)
+        if motion.field is not None and motion.field.shape != expected:
+            raise StackError(
+                f"{path}: its field of {frame.name} has shape {motion.field.shape} and the reference asks for "
+                f"{expected}; register these frames again"
+            )
 
 
 def _key(file: Path, variable: str | None, index: int | None, whole_path: bool) -> Key:
