@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,19 +112,18 @@ class Engine:
         self._sink(Cancelled(job.number))
 
     def _send_next(self) -> None:
-        if self._running is not None or not self._waiting:
-            return
-        if self._process is None:
-            self._launch()
-        if self._process is None:
-            return
-        self._running, self._superseded = self._waiting.pop(0), False
-        try:
-            job = replace(self._running, frames=tuple(_portable(frame) for frame in self._running.frames))
-        except Exception as error:  # noqa: BLE001 - whatever reading the layer's own array raises ends the job
-            self._finish(Failed(self._running.number, f"cannot read a frame: {error}", "leave that frame out"))
-        else:
-            self._tell_process(job)
+        while self._running is None and self._waiting:  # one that cannot be sent makes room for the next
+            if self._process is None:
+                self._launch()
+            if self._process is None:
+                return
+            self._running, self._superseded = self._waiting.pop(0), False
+            try:
+                job = replace(self._running, frames=tuple(_portable(frame) for frame in self._running.frames))
+            except Exception as error:  # noqa: BLE001 - whatever reading the layer's own array raises ends the job
+                self._finish(Failed(self._running.number, f"cannot read a frame: {error}", "leave that frame out"))
+            else:
+                self._tell_process(job)
 
     def _tell_process(self, message: object) -> None:
         assert self._process is not None
@@ -133,6 +133,9 @@ class Engine:
                 self._process.send(message)
         except OSError as error:
             hint = f"make room in {tempfile.gettempdir()} or point TMPDIR elsewhere"
+            self._finish(Failed(self._running.number, f"cannot hand the frames over: {error}", hint))
+        except pickle.PicklingError as error:
+            hint = "take that object out of the frame's metadata, or save the frame to a file and open that"
             self._finish(Failed(self._running.number, f"cannot hand the frames over: {error}", hint))
 
     def _hear(self, message: object) -> None:
@@ -163,8 +166,9 @@ class Engine:
         if process.was_ready:
             if self._running is not None:
                 error = f"the engine process ended while it worked ({how})"
-                hint = "memory may have run out: refine a smaller view or a smaller scale. A fresh engine has started"
-                self._finish(Failed(self._running.number, error, hint))
+                killed = "memory may have run out: refine a smaller view or a smaller scale"
+                hint = killed if code < 0 else "the terminal shows why"
+                self._finish(Failed(self._running.number, error, f"{hint}. A fresh engine has started"))
             self._launch()
         else:
             self._fail_all(f"the engine process could not start ({how})", "the terminal shows why")
@@ -229,13 +233,15 @@ class _Process:
 
     def _listen(self) -> None:
         assert self._child.stdout is not None
-        while True:
-            try:
+        try:
+            while True:
                 message = receive(self._child.stdout, Path(self._folder.name))
-            except (EOFError, pickle.UnpicklingError, FileNotFoundError):  # it died, perhaps in mid-sentence
-                self._inbox.put(_Died(self))
-                return
-            self._inbox.put(_Said(self, message))  # type: ignore[arg-type]
+                self._inbox.put(_Said(self, message))  # type: ignore[arg-type]
+        except (EOFError, pickle.UnpicklingError, FileNotFoundError):  # it died, perhaps in mid-sentence
+            self._inbox.put(_Died(self))
+        except Exception:  # noqa: BLE001 - the process boundary: one that is not understood is as good as dead
+            traceback.print_exc()
+            self._inbox.put(_Died(self))
 
 
 def _portable(frame: Cube | CubeSource) -> Cube | CubeSource:

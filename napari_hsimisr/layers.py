@@ -1,12 +1,14 @@
 """Cubes as napari layers: how frames are shown, found again, and placed where registration found them.
 
 Every layer of ours carries its `Cube` in ``metadata["hsimisr"]``; what we computed is named by
-``metadata["hsimisr_product"]``, and the refined cube brings its error bars and provenance along for saving.
+``metadata["hsimisr_product"]``, and the refined cube brings along for saving its error bars and provenance, or in
+``metadata["hsimisr_not_for_export"]`` the reason why it cannot be saved.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -20,6 +22,7 @@ from hsimisr.cube import Cube
 from hsimisr.physics.types import FrameMotion
 
 CUBE, PRODUCT, STD, PROVENANCE = "hsimisr", "hsimisr_product", "hsimisr_std", "hsimisr_provenance"
+NOT_FOR_EXPORT = "hsimisr_not_for_export"
 AXES = ("band", "y", "x")
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -43,18 +46,27 @@ def cube_of(layer: object) -> Cube | None:
     """The cube that a layer shows, or None for other layers; plain ``(band, y, x)`` images count as cubes."""
     if not isinstance(layer, Image) or layer.rgb or layer.ndim != 3 or layer.multiscale:
         return None
-    cube = layer.metadata.get(CUBE)
-    if isinstance(cube, Cube):
-        return cube
-    known = _plain.get(layer)
+    stored = layer.metadata.get(CUBE)
+    if isinstance(stored, Cube) and stored.data is layer.data:
+        return stored
+    known = _made.get(layer)
     if known is None or known[0] is not layer.data:
-        data = layer.data if isinstance(layer.data, da.Array) else da.from_array(layer.data, name=False)
-        known = _plain[layer] = layer.data, Cube(data, name=layer.name)
+        known = _made[layer] = layer.data, cube_of_data(layer.data, stored, layer.name)
     return known[1]
 
 
-_plain: WeakKeyDictionary[Image, tuple[object, Cube]] = WeakKeyDictionary()
-"""Cubes of plain layers, with the data they were made for: the same data stay the same cube."""
+_made: WeakKeyDictionary[Image, tuple[object, Cube]] = WeakKeyDictionary()
+"""Cubes made of layers' own data, with those data: the same data stay the same cube."""
+
+
+def cube_of_data(data: Any, stored: object, name: str) -> Cube:
+    """The cube that `data` are: the one stored with the layer, its metadata with new values, or one without any."""
+    if isinstance(stored, Cube) and stored.data is data:
+        return stored
+    lazy = data if isinstance(data, da.Array) else da.from_array(data, name=False)
+    if isinstance(stored, Cube) and stored.data.shape == lazy.shape:
+        return replace(stored, data=lazy, source=None)
+    return Cube(lazy, name=name)
 
 
 def is_frame(layer: object) -> bool:
@@ -83,9 +95,15 @@ def contrast_limits(band: npt.ArrayLike, nodata: float | None = None) -> tuple[f
 
 
 def align_frames(motions: Mapping[Image, FrameMotion], reference: Image) -> None:
-    """Show every frame where its content lies in the reference: its own placement, then ``M_k^-1``."""
+    """Show every frame where its content lies in the reference: its own placement, then ``M_k^-1``.
+
+    An excluded frame is shown as it was measured: its motion is the very thing that was not believed.
+    """
     to_world = _placement(reference)
+    unalign_frames(layer for layer, motion in motions.items() if motion.excluded)
     for layer, motion in motions.items():
+        if motion.excluded:
+            continue
         inverse, m = np.eye(4), np.linalg.inv(motion.matrix)
         inverse[1:3, 1:3], inverse[1:3, 3] = m[:2, :2], m[:2, 2]
         _place(layer, to_world @ inverse @ np.linalg.inv(_placement(layer)))

@@ -15,7 +15,7 @@ from napari.utils.transforms import Affine
 from hsimisr.cube import Cube
 from hsimisr.geometry import Grid
 from hsimisr.physics.types import Estimate, Float32
-from napari_hsimisr.layers import CUBE, PRODUCT, PROVENANCE, STD, contrast_limits, cube_of, starting_band
+from napari_hsimisr.layers import CUBE, NOT_FOR_EXPORT, PRODUCT, PROVENANCE, STD, contrast_limits, cube_of, starting_band
 
 REFINED, UNCERTAINTY = "refined", "uncertainty"
 Expand = Callable[[Any], Float32]
@@ -26,24 +26,35 @@ class Overlays:
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
+        self._lies_on: dict[str, tuple[Grid, Image]] = {}
 
-    def show(self, estimate: Estimate, reference: Image, provenance: Mapping[str, Any]) -> None:
-        """Put the refined cube on its reference frame."""
-        metadata: dict[str, Any] = {PROVENANCE: dict(provenance)}
+    def show(
+        self, estimate: Estimate, reference: Image, provenance: Mapping[str, Any], *, not_for_export: str = ""
+    ) -> None:
+        """Put the refined cube on its reference frame; `not_for_export` says why it cannot be saved, if so."""
+        metadata: dict[str, Any] = {PROVENANCE: dict(provenance), NOT_FOR_EXPORT: not_for_export}
         if estimate.variance is not None:
             metadata[STD] = overlay_cube(_cube(reference), estimate.std, estimate, UNCERTAINTY)
         refined = overlay_cube(_cube(reference), estimate.bands, estimate, REFINED)
         name = f"{REFINED} ({estimate.method}, ×{estimate.grid.scale})"
         self._place(REFINED, refined, estimate.grid, reference, metadata, name=name)
 
-    def show_uncertainty(self, estimate: Estimate, reference: Image) -> None:
+    def show_uncertainty(self, estimate: Estimate, reference: Image, *, not_for_export: str = "") -> None:
         """Put the error bars below the refined cube, hidden; without any, take the old ones away."""
         if estimate.variance is not None:
             std = overlay_cube(_cube(reference), estimate.std, estimate, UNCERTAINTY)
             limits = contrast_limits(std.data[starting_band(std)])
-            self._place(UNCERTAINTY, std, estimate.grid, reference, colormap="magma", contrast_limits=limits)
+            metadata = {NOT_FOR_EXPORT: not_for_export}
+            self._place(UNCERTAINTY, std, estimate.grid, reference, metadata, colormap="magma", contrast_limits=limits)
         elif (outdated := self.find(UNCERTAINTY)) is not None:
             self._viewer.layers.remove(outdated)
+
+    def follow(self) -> None:
+        """Put the layers on their reference frames again, after those have moved."""
+        for product, (grid, reference) in self._lies_on.items():
+            layer = self.find(product)
+            if layer is not None:
+                _move(layer, overlay_geometry(grid, reference))
 
     def find(self, product: str) -> Image | None:
         """The layer of a product, or None."""
@@ -55,11 +66,12 @@ class Overlays:
         cube: Cube,
         grid: Grid,
         reference: Image,
-        metadata: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any],
         **looks: Any,
     ) -> None:
-        metadata = {**(metadata or {}), CUBE: cube, PRODUCT: product}
+        metadata = {**metadata, CUBE: cube, PRODUCT: product}
         geometry = overlay_geometry(grid, reference)
+        self._lies_on[product] = grid, reference
         layer = self.find(product)
         if layer is None:
             self._add(product, cube, {"metadata": metadata, **_looks_of(reference), **geometry, **looks})
@@ -67,9 +79,7 @@ class Overlays:
         layer.data, layer.metadata = cube.data, metadata
         if layer.name.startswith(product):  # not renamed by the user
             layer.name = looks.get("name", product)
-        for attribute, value in geometry.items():
-            if not np.allclose(np.asarray(getattr(layer, attribute)), value, rtol=1e-12):  # setting one redraws
-                setattr(layer, attribute, value)
+        _move(layer, geometry)
 
     def _add(self, product: str, cube: Cube, attributes: dict[str, Any]) -> None:
         layers, selected, above = self._viewer.layers, self._viewer.layers.selection.active, self.find(REFINED)
@@ -121,6 +131,12 @@ class _BandByBand:
         index = np.atleast_1d(np.arange(self.shape[0])[bands])
         images = self._expand(index)
         return images[(slice(None) if isinstance(bands, slice) else 0, *window)]
+
+
+def _move(layer: Image, geometry: Mapping[str, Any]) -> None:
+    for attribute, value in geometry.items():
+        if not np.allclose(np.asarray(getattr(layer, attribute)), value, rtol=1e-12):  # setting one redraws
+            setattr(layer, attribute, value)
 
 
 def _cube(frame: Image) -> Cube:

@@ -23,6 +23,9 @@ from napari_hsimisr.layers import align_frames, cube_of, is_frame, starting_band
 from napari_hsimisr.overlays import Overlays
 from napari_hsimisr.view import current_view
 
+PREVIEW = "this is a preview, no result: refine again before saving it"
+PROVISIONAL = "this rests on a provisional scene model, estimated around one view: refine everything before saving it"
+
 Later = Callable[[Callable[[], None]], None]
 """Runs a step after what the window has to do meanwhile, in order: adding one layer takes napari 0.1 s."""
 
@@ -95,7 +98,7 @@ class Session:
         self._engine = engine
         self._later = later
         self._numbers = itertools.count(1)
-        self._pending: Request | None = None
+        self._pending: dict[int, Request] = {}
         self._left_out: WeakSet[Image] = WeakSet()
         self._reference: Image | None = None
         self._aligned = True
@@ -131,8 +134,8 @@ class Session:
 
     @property
     def busy(self) -> bool:
-        """Whether a request has not ended yet."""
-        return self._pending is not None
+        """Whether any request has not ended yet."""
+        return bool(self._pending)
 
     def include(self, layer: Image, included: bool) -> None:
         """Let a frame take part, or leave it out."""
@@ -145,13 +148,18 @@ class Session:
         self.frames_changed.emit()
 
     def refine(self, config: PipelineConfig, *, whole: bool) -> None:
-        """Ask for the current view, or for the whole frame; what the data cannot give goes to the status line."""
+        """Ask for the current view, or for the whole frame; what the data cannot give goes to the status line.
+
+        A view takes the place of the view asked for before, in the engine too; whole frames all come to their end.
+        """
         try:
             request = self._make_request(config, whole)
         except HsimisrError as error:
             self.status_changed.emit(Status(str(error), error=True))
             return
-        self._pending = request
+        if not whole:
+            self._pending = {number: older for number, older in self._pending.items() if older.view is None}
+        self._pending[request.number] = request
         self.busy_changed.emit(True)
         self.status_changed.emit(
             Status("refining " + ("the whole frame" if whole else f"the view {request.view}") + " …")
@@ -168,14 +176,14 @@ class Session:
         )
 
     def cancel(self) -> None:
-        """Stop what runs; the picture reached so far stays."""
-        if self._pending is not None:
-            self._engine.cancel(self._pending.number)
+        """Stop all that was asked for; the picture reached so far stays."""
+        for number in self._pending:
+            self._engine.cancel(number)
 
     def handle(self, event: Event) -> None:
-        """Take an event of the engine, on the GUI thread; those of older requests are dropped."""
-        request = self._pending
-        if request is None or event.job != request.number:
+        """Take an event of the engine, on the GUI thread; those of requests that were replaced are dropped."""
+        request = self._pending.get(event.job)
+        if request is None:
             return
         match event:
             case Progress():
@@ -187,9 +195,10 @@ class Session:
             case Cancelled(estimate=estimate):
                 if estimate is not None:
                     self._show(request, estimate)
-                self._end(Status("cancelled" if estimate is None else "cancelled; the picture reached so far is shown"))
+                text = "cancelled" if estimate is None else "cancelled; the picture reached so far is shown"
+                self._end(request, Status(text))
             case Failed(error=error, hint=hint):
-                self._end(Status(error, hint, error=True))
+                self._end(request, Status(error, hint, error=True))
 
     def set_pin(self, world_yx: tuple[float, float]) -> None:
         """Pin a point, in world coordinates."""
@@ -213,25 +222,30 @@ class Session:
 
     def _show(self, request: Request, estimate: Estimate) -> None:
         self.request, self.estimate, self.result = request, estimate, None
-        self.overlays.show(estimate, request.reference_layer, request.config.dump())
+        self.overlays.show(estimate, request.reference_layer, request.config.dump(), not_for_export=PREVIEW)
         self.estimate_changed.emit()
 
     def _finish(self, request: Request, result: Result) -> None:
         self.request, self.estimate, self.result = request, result.estimate, result
+        unalign_frames(self.motions.keys() - set(request.layers))
         self.motions = dict(zip(request.layers, result.scene.registration.frames, strict=True))
         self.motion_reference = request.reference_layer
-        self.overlays.show(result.estimate, request.reference_layer, result.config.dump())
-        self._end(Status(_summary(request, result)))
-        for step in (self.estimate_changed.emit, self._apply_alignment, self._show_uncertainty):
+        self._apply_alignment()  # first: it may move the reference, on which the result is to lie
+        self.overlays.show(
+            result.estimate, request.reference_layer, result.config.dump(), not_for_export=_flaw_of(result)
+        )
+        self._end(request, Status(_summary(request, result)))
+        for step in (self.estimate_changed.emit, self._show_uncertainty):
             self._later(step)
 
     def _show_uncertainty(self) -> None:
-        if self.request is not None and self.estimate is not None:
-            self.overlays.show_uncertainty(self.estimate, self.request.reference_layer)
+        if self.request is not None and self.result is not None:
+            reference, flaw = self.request.reference_layer, _flaw_of(self.result)
+            self.overlays.show_uncertainty(self.result.estimate, reference, not_for_export=flaw)
 
-    def _end(self, status: Status) -> None:
-        self._pending = None
-        self.busy_changed.emit(False)
+    def _end(self, request: Request, status: Status) -> None:
+        del self._pending[request.number]
+        self.busy_changed.emit(self.busy)
         self.status_changed.emit(status)
 
     def _apply_alignment(self) -> None:
@@ -241,6 +255,7 @@ class Session:
             align_frames(self.motions, self.motion_reference)
         else:
             unalign_frames(self.motions)
+        self.overlays.follow()
 
     def _look_for_frames(self) -> None:
         frames = [layer for layer in self.viewer.layers if is_frame(layer)]
@@ -252,6 +267,10 @@ class Session:
             self.viewer.dims.set_point(0, starting_band(cube) * frames[0].scale[0])
         self._known_frames = frames
         self.frames_changed.emit()
+
+
+def _flaw_of(result: Result) -> str:
+    return PROVISIONAL if result.scene.provisional else ""
 
 
 def _summary(request: Request, result: Result) -> str:

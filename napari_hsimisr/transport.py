@@ -40,7 +40,12 @@ class _Envelope:
 
 
 def send(stream: IO[bytes], message: object, folder: Path) -> None:
-    """Write one message; arrays above 64 kB go to a new file in `folder`."""
+    """Write one message; arrays above 64 kB go to a new file in `folder`.
+
+    Raises:
+        pickle.PicklingError: something in the message cannot leave this process; nothing was written.
+        OSError: no room for the file, or the other process is gone (BrokenPipeError).
+    """
     arrays: list[memoryview] = []
 
     def travels_in_the_pickle(buffer: pickle.PickleBuffer) -> bool:
@@ -49,7 +54,10 @@ def send(stream: IO[bytes], message: object, folder: Path) -> None:
             arrays.append(raw)
         return raw.nbytes < MAPPED_FROM
 
-    body = pickle.dumps(message, protocol=5, buffer_callback=travels_in_the_pickle)
+    try:
+        body = pickle.dumps(message, protocol=5, buffer_callback=travels_in_the_pickle)
+    except Exception as error:  # pickle has no error of its own for most of these: TypeError, AttributeError, ...
+        raise pickle.PicklingError(str(error)) from error
     file, spans = _write(arrays, folder) if arrays else (None, ())
     pickle.dump(_Envelope(body, file, spans), stream, protocol=5)
     stream.flush()
@@ -78,10 +86,14 @@ def receive(stream: IO[bytes], folder: Path) -> object:
 def _write(arrays: list[memoryview], folder: Path) -> tuple[str, tuple[tuple[int, int], ...]]:
     name = uuid.uuid4().hex
     spans = []
-    with (folder / name).open("wb") as file:
-        for array in arrays:
-            file.write(b"\0" * (-file.tell() % ALIGNMENT))
-            start = file.tell()
-            file.write(array)
-            spans.append((start, start + array.nbytes))
+    try:
+        with (folder / name).open("wb") as file:
+            for array in arrays:
+                file.write(b"\0" * (-file.tell() % ALIGNMENT))
+                start = file.tell()
+                file.write(array)
+                spans.append((start, start + array.nbytes))
+    except OSError:
+        (folder / name).unlink(missing_ok=True)  # a full disk needs the room
+        raise
     return name, tuple(spans)

@@ -71,6 +71,9 @@ def _listen(requests: IO[bytes], folder: Path, jobs: queue.SimpleQueue[tuple[Any
         except EOFError:  # the window is gone, however it went
             shutil.rmtree(folder, ignore_errors=True)
             os._exit(0)
+        except Exception:  # noqa: BLE001 - the process boundary: who no longer understands the window must not outlive it
+            traceback.print_exc()
+            os._exit(1)  # the window's engine starts a fresh process, and removes the folder
         if isinstance(request, CancelJob):
             cancels.setdefault(request.number, threading.Event()).set()
         else:

@@ -130,3 +130,14 @@ def test_ctrl_c_ends_with_one_line_and_no_file(frames, tmp_path, after_s):
     assert (process.returncode, out) == (130, "")
     assert err == "hsimisr: stopped; no file is left half-written\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_registration_brings_its_psf_unless_one_is_given(run, frames, tmp_path):
+    found, out = tmp_path / "registration.json", tmp_path / "refined.npz"
+    quick = ("--set", "invert.rounds=0", "--set", "subspace.rank=2")
+    assert run("register", *frames, "--out", found, "--psf", "box")[0] == 0
+    assert run("refine", *frames, "--out", out, "--registration", found, *quick)[0] == 0
+    sidecar = tmp_path / "refined.npz.json"
+    assert json.loads(sidecar.read_text())["config"]["psf"] == "box"
+    assert run("refine", *frames, "--out", out, "--registration", found, "--psf", "mtf:0.4", *quick)[0] == 0
+    assert json.loads(sidecar.read_text())["config"]["psf"] == "mtf:0.4"

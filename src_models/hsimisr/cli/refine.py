@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,12 +11,13 @@ import typer
 from hsimisr import __version__, metrics
 from hsimisr.cli.evaluate import cut_truth
 from hsimisr.cli.options import BandsAsFrames, Device, Frames, PsfOption, Reference, Scale, Sets, Settings
+from hsimisr.cli.plain_json import to_json
 from hsimisr.cli.progress import ProgressBar
 from hsimisr.geometry import Grid, View
 from hsimisr.io.open import open_cube, open_frames
 from hsimisr.io.write import check_path, write_cube
 from hsimisr.pipeline.config import PipelineConfig
-from hsimisr.registration.store import for_frames
+from hsimisr.registration.store import for_frames, read_registration_file
 
 if TYPE_CHECKING:
     from hsimisr.cube import Cube
@@ -32,7 +32,7 @@ def refine(
     config: Settings = None,
     sets: Sets = None,
     view: Annotated[str | None, typer.Option(help="y0:y1,x0:x1 in reference pixels; default all")] = None,
-    registration: Annotated[Path | None, typer.Option(help="motion to use as it is")] = None,
+    registration: Annotated[Path | None, typer.Option(help="motion to use as it is, with its PSF")] = None,
     truth: Annotated[str | None, typer.Option(help="a truth to compare with")] = None,
     reference: Reference = 0,
     bands_as_frames: BandsAsFrames = False,
@@ -40,7 +40,8 @@ def refine(
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Super-resolve FRAMES and write the refined cube, its standard deviation and OUT.json."""
-    settings = PipelineConfig.build(config, {"scale": scale, "psf": psf}, sets)
+    stored = {} if registration is None else {"psf": read_registration_file(registration).psf.kind}
+    settings = PipelineConfig.build(config, {"scale": scale, "psf": psf}, sets, stored)
     check_path(out)
     stack = open_frames(frames, reference, bands_as_frames)
     whole = View.whole(stack.reference_frame.shape_yx)
@@ -62,7 +63,7 @@ def refine(
         provenance["metrics"] = metrics.evaluate(target.read(), cube.read(), settings.scale).summary()
     write_cube(out, cube, uncertainty_cube(result, stack.reference_frame), provenance)
     sidecar = Path(f"{out}.json")
-    sidecar.write_text(json.dumps(provenance, indent=1), encoding="utf-8")
+    sidecar.write_text(to_json(provenance), encoding="utf-8")
     _report(out, result, provenance)
 
 

@@ -16,6 +16,7 @@ from hsimisr.physics.canvas import Canvas
 from hsimisr.physics.linalg import inverse_and_log_determinant
 from hsimisr.physics.types import PowerSpectrum
 
+
 def prior_precision(prior: PowerSpectrum, canvas: Canvas, device: torch.device) -> torch.Tensor:
     """Prior precision ``(r, s*s, h, w//2+1)`` of each HR frequency, in orthonormal Fourier coordinates."""
     power = prior.at(canvas.radius) * canvas.scale**2

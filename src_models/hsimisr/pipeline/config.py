@@ -54,10 +54,18 @@ class PipelineConfig(Settings):
 
     @classmethod
     def build(
-        cls, file: Path | None = None, options: dict[str, Any] | None = None, sets: list[str] | None = None
+        cls,
+        file: Path | None = None,
+        options: dict[str, Any] | None = None,
+        sets: list[str] | None = None,
+        found: dict[str, Any] | None = None,
     ) -> PipelineConfig:
-        """Merge defaults < file < options < ``key=value`` sets; raises ConfigError that names the knob."""
-        values: dict[str, Any] = {}
+        """Merge defaults < found in other files < file < options < ``key=value`` sets.
+
+        Raises:
+            ConfigError: naming the knob.
+        """
+        values: dict[str, Any] = dict(found or {})
         if file is not None:
             try:
                 loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -65,7 +73,7 @@ class PipelineConfig(Settings):
                 raise ConfigError(f"cannot read the settings file {file}: {error}") from error
             if loaded is not None and not isinstance(loaded, dict):
                 raise ConfigError(f"{file} does not hold settings (a mapping of names to values)")
-            values = loaded or {}
+            values.update(loaded or {})
         values.update({key: deepcopy(value) for key, value in (options or {}).items() if value is not None})
         for pair in sets or []:
             key, sign, text = pair.partition("=")
