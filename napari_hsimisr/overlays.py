@@ -15,7 +15,16 @@ from napari.utils.transforms import Affine
 from hsimisr.cube import Cube
 from hsimisr.geometry import Grid
 from hsimisr.physics.types import Estimate, Float32
-from napari_hsimisr.layers import CUBE, NOT_FOR_EXPORT, PRODUCT, PROVENANCE, STD, contrast_limits, cube_of, starting_band
+from napari_hsimisr.layers import (
+    CUBE,
+    NOT_FOR_EXPORT,
+    PRODUCT,
+    PROVENANCE,
+    STD,
+    contrast_limits,
+    cube_of,
+    starting_band,
+)
 
 REFINED, UNCERTAINTY = "refined", "uncertainty"
 Expand = Callable[[Any], Float32]

@@ -114,7 +114,7 @@ def test_where_the_registration_goes_is_checked_before_the_work(run, frames, tmp
 @pytest.mark.parametrize("after_s", [0.1, 2.0], ids=["while libraries load", "at work"])
 def test_ctrl_c_ends_with_one_line_and_no_file(frames, tmp_path, after_s):
     code = "from hsimisr.cli.app import main; print('started', flush=True); main()"
-    endless = ["--scale", "6", "--set", "invert.rounds=10", "--set", "invert.tolerance=1e-12"]
+    endless = ["--scale", "8", "--set", "invert.rounds=10", "--set", "invert.tolerance=1e-6"]
     with subprocess.Popen(
         [sys.executable, "-c", code, "refine", *frames, *endless, "--out", tmp_path / "a.hdr"],
         stdout=subprocess.PIPE,

@@ -176,14 +176,16 @@ def test_a_request_that_the_process_does_not_understand_ends_that_process_alone(
     watched: Watched, frames: Frames
 ) -> None:
     odd = Cube.from_array(np.ones((2, 8, 8), np.float32), extra={"sensor": OnlyHere()})
-    watched.engine.submit(Job(1, (odd,), QUICK))
+    watched.engine.submit(Job(1, frames, QUICK))
+    watched.end_of(1)
     deaf = watched.engine.pid
-    end = watched.end_of(1)
+    assert deaf is not None
+    watched.engine.submit(Job(2, (odd,), QUICK))
+    end = watched.end_of(2)
     assert isinstance(end, Failed)
     assert "exit code 1" in end.error
-    watched.engine.submit(Job(2, frames, QUICK))
-    assert isinstance(watched.end_of(2), Finished)
-    assert deaf is not None
+    watched.engine.submit(Job(3, frames, QUICK))
+    assert isinstance(watched.end_of(3), Finished)
     assert not alive(deaf)
 
 

@@ -144,7 +144,10 @@ def test_aligned_frames_show_a_ground_point_at_one_place() -> None:
 
 def test_a_frame_whose_motion_was_rejected_is_shown_as_it_was_measured() -> None:
     reference, other = make_frame(), make_frame()
-    for motion in (FrameMotion(translation((1, 2))), FrameMotion(translation((40, 9)), excluded=True, reason="blurred")):
+    for motion in (
+        FrameMotion(translation((1, 2))),
+        FrameMotion(translation((40, 9)), excluded=True, reason="blurred"),
+    ):
         align_frames({reference: FrameMotion(np.eye(3)), other: motion}, reference)
     np.testing.assert_allclose(other.data_to_world((0, 3, 4)), reference.data_to_world((0, 3, 4)))
 

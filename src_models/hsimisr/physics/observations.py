@@ -11,7 +11,8 @@ from scipy.ndimage import gaussian_filter
 
 from hsimisr.geometry import apply_motion
 from hsimisr.physics.canvas import Canvas
-from hsimisr.physics.operator import ObservationOperator, ShiftOperator, WarpOperator, invert_motion
+from hsimisr.physics.motion import invert_motion
+from hsimisr.physics.operator import ObservationOperator, ShiftOperator, WarpOperator
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import FrameMotion, Registration
 

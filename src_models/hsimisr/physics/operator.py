@@ -15,7 +15,7 @@ import torch
 
 from hsimisr.geometry import hr_to_lr, lr_to_hr
 from hsimisr.physics.canvas import Canvas
-from hsimisr.physics.motion import invert_motion as invert_motion
+from hsimisr.physics.motion import invert_motion
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import FrameMotion
 

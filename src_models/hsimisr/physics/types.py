@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from hsimisr.geometry import Grid, lr_to_hr
+from hsimisr.geometry import Grid, is_translation, lr_to_hr
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -78,6 +78,7 @@ class FrameMotion:
         gain, offset: ``frame = gain * scene + offset``; offset ``(B,)`` in data units.
         weight: trust in this frame, 0 to 1.
         excluded, reason: whether the frame is left out, and why.
+        model: what kind of motion this is, for people: translation, affine, local.
         field: local motion ``(2, h, w)`` on the reference grid added to the matrix's, LR pixels, or None.
     """
 
@@ -98,7 +99,7 @@ class FrameMotion:
 
     @property
     def is_shift(self) -> bool:
-        return self.field is None and bool(np.abs(self.matrix[:, :2] - np.eye(3)[:, :2]).max() < 1e-9)
+        return self.field is None and is_translation(self.matrix)
 
 
 @dataclass(frozen=True, eq=False)
