@@ -15,7 +15,6 @@ BYE = "stopped; no file is left half-written"
 
 def main() -> None:
     """Run the command line; exit code 1 when the data or the request is at fault, 2 for wrong usage, 130 for Ctrl-C."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads starve other processes
     ctrl_c = CtrlC()
     before = signal.signal(signal.SIGINT, ctrl_c)
     try:
