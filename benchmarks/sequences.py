@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -34,6 +33,8 @@ from hsimisr.pipeline.device import use_available_threads
 from hsimisr.pipeline.reconstruct import reconstruct
 from hsimisr.pipeline.run import quiet_context
 from hsimisr.pipeline.scene import estimate_scene
+from hsimisr.registration.config import GaussNewtonConfig
+from hsimisr.registration.register import register_pairs
 
 BORDER = 3
 """LR pixels at the border that the other frames may not cover."""
@@ -69,22 +70,28 @@ def main() -> None:
 def one(stack: FrameStack, scale: int, psf: str) -> dict[str, float]:
     """Held-out chi2 of every method under one PSF."""
     config = PipelineConfig.build(options={"scale": scale, "psf": psf})
-    motion = estimate_scene(stack, config, quiet_context()).registration
-    held = [k for k in motion.included if k % 5 == 4]
+    held = [k for k in range(len(stack)) if k % 5 == 4 and k != stack.reference]
     rest = [k for k in range(len(stack)) if k not in held]
     seen = FrameStack(tuple(stack.frames[k] for k in rest), rest.index(stack.reference))
-    known = replace(motion, frames=tuple(motion.frames[k] for k in rest), reference=seen.reference)
-    scene = estimate_scene(seen, config, quiet_context(), known=known)
-    scene = replace(scene, registration=known)
+    scene = estimate_scene(seen, config, quiet_context())
+    shifts = held_out_shifts(stack, held, scene)
     view = View.whole(stack.reference_frame.shape_yx)
     scores, line = {}, f"{psf:>10}"
     for name, method in METHODS.items():
         estimate = reconstruct(seen, scene, view, method, quiet_context(), with_variance=False, with_residual=False)
-        residuals = [residual(estimate, scene, stack, k, motion.frames[k].shift) for k in held]
+        residuals = [residual(estimate, scene, stack, k, shift) for k, shift in shifts.items()]
         scores[name] = float(np.mean([(e**2).mean() for e in residuals]))
         line += f"{scores[name]:9.2f} ({scores[name] ** 0.5 * scene.noise[0]:4.2f})"
     print(line, flush=True)
     return scores
+
+
+def held_out_shifts(stack: FrameStack, held: list[int], scene: SceneModel) -> dict[int, np.ndarray]:
+    """Shift of each held-out frame against the reference alone; frames that do not belong are left out."""
+    images = [scene.subspace.project(stack.frames[k].read()) for k in (stack.reference, *held)]
+    masks = [np.ones(image.shape[1:], bool) for image in images]
+    found = register_pairs(images, masks, 0, GaussNewtonConfig()).frames[1:]
+    return {k: motion.shift for k, motion in zip(held, found, strict=True) if not motion.excluded}
 
 
 def residual(estimate: Estimate, scene: SceneModel, stack: FrameStack, k: int, shift: np.ndarray) -> np.ndarray:
