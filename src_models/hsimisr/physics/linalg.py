@@ -24,8 +24,3 @@ def inverse_and_log_determinant(matrix: torch.Tensor) -> tuple[torch.Tensor, tor
         factor = torch.linalg.cholesky(matrix.to(torch.promote_types(matrix.dtype, torch.float64)))
     logdet = 2 * factor.diagonal(dim1=-2, dim2=-1).real.log().sum(-1)
     return torch.cholesky_inverse(factor).to(matrix.dtype), logdet.to(matrix.real.dtype)
-
-
-def hermitian_solve(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Solve ``matrix @ x = right`` for Hermitian positive definite ``(..., n, n)`` and ``(..., n, m)``."""
-    return torch.cholesky_solve(right, torch.linalg.cholesky(matrix))
