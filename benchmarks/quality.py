@@ -17,20 +17,16 @@ from pathlib import Path
 
 import numpy as np
 from machine import machine
-from methods import DATA, METHODS, STATIONARY
-from skimage.registration import phase_cross_correlation
+from methods import METHODS, STATIONARY
+from peers import first_images, phase_correlation
+from simulated import as_stack, good_bands, scene_files, score, with_motion
 
-from hsimisr.cube import Cube, FrameStack
 from hsimisr.errors import ConfigError
-from hsimisr.geometry import View
 from hsimisr.inversion.oracle import oracle_scene
-from hsimisr.io.open import open_cube
-from hsimisr.metrics import evaluate
-from hsimisr.physics.simulator import Simulation, simulate
-from hsimisr.physics.types import Registration, SceneModel
+from hsimisr.physics.simulator import simulate
+from hsimisr.physics.types import Registration
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.device import use_available_threads
-from hsimisr.pipeline.reconstruct import reconstruct
 from hsimisr.pipeline.run import quiet_context
 from hsimisr.pipeline.scene import estimate_scene
 
@@ -64,7 +60,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     use_available_threads()
-    files = sorted(p for p in (DATA / "scenes").iterdir() if not options.scenes or p.stem in options.scenes)
+    files = scene_files(options.scenes)
     rows = []
     for name in options.setting:
         print(f"\n{name}: {SETTINGS[name]}", flush=True)
@@ -86,8 +82,7 @@ def main() -> None:
 def one(path: Path, setting_name: str, seed: int) -> dict[str, object]:
     """One row: simulate, recover by every method, compare with the truth."""
     setting = SETTINGS[setting_name]
-    cube = open_cube(path)
-    scene = cube.read()[cube.good]
+    scene = good_bands(path)
     room = min(scene.shape[1:]) / setting.scale
     simulation = simulate(
         scene,
@@ -115,50 +110,20 @@ def one(path: Path, setting_name: str, seed: int) -> dict[str, object]:
         "excluded": len(stack) - len(model.registration.included),
     }
     for name, method in METHODS.items():
-        row[name] = score(stack, model, simulation, method)
-    known = replace(model, registration=simulation.registration)
-    row["known"] = score(stack, refitted(stack, config, known), simulation, METHODS["lmmse"])
+        row[name] = score(stack, model, simulation.truth, method)
+    known = with_motion(stack, config, simulation.registration)
+    row["known"] = score(stack, known, simulation.truth, METHODS["lmmse"])
     best = oracle_scene(model, simulation.truth, simulation.registration)
-    row["oracle"] = score(stack, best, simulation, STATIONARY)
+    row["oracle"] = score(stack, best, simulation.truth, STATIONARY)
     single = replace(best, registration=Registration(simulation.registration.frames[:1]))
-    row["oracle1"] = score(as_stack(simulation.frames[:1]), single, simulation, STATIONARY)
+    row["oracle1"] = score(as_stack(simulation.frames[:1]), single, simulation.truth, STATIONARY)
     low, high = row["oracle1"]["psnr"], row["oracle"]["psnr"]
     row["gain"] = (row["lmmse"]["psnr"] - low) / (high - low)
     truth = simulation.motions[:, :2, 2]
     row["registration_rmse"] = rmse(model.registration.shifts, truth)
-    row["phase_correlation_rmse"] = rmse(phase_correlation(stack, model), truth)
+    row["phase_correlation_rmse"] = rmse(phase_correlation(first_images(stack, model.subspace)), truth)
     print(line(row), flush=True)
     return row
-
-
-def as_stack(frames: np.ndarray) -> FrameStack:
-    return FrameStack(tuple(Cube.from_array(f, name=f"frame {k}") for k, f in enumerate(frames)))
-
-
-def refitted(stack: FrameStack, config: PipelineConfig, model: SceneModel) -> SceneModel:
-    """The scene model as this pipeline finds it when it is given the true motion."""
-    return estimate_scene(stack, config, quiet_context(), known=model.registration)
-
-
-def score(stack: FrameStack, model: SceneModel, simulation: Simulation, method: object) -> dict[str, float]:
-    started = time.perf_counter()
-    view = View.whole(stack.reference_frame.shape_yx)
-    estimate = reconstruct(stack, model, view, method, quiet_context())
-    seconds = time.perf_counter() - started
-    scores = evaluate(simulation.truth, estimate.bands(), model.scale)
-    out = {"psnr": scores.psnr, "ssim": scores.ssim, "sam": scores.sam, "ergas": scores.ergas, "seconds": seconds}
-    if estimate.variance is not None:
-        border = 2 * model.scale
-        inner = (slice(None), slice(border, -border), slice(border, -border))
-        z = ((estimate.bands() - simulation.truth) / estimate.std())[inner]
-        out["coverage90"] = float(np.mean(np.abs(z) < 1.6449))
-    return out
-
-
-def phase_correlation(stack: FrameStack, model: SceneModel) -> np.ndarray:
-    """The peer: upsampled phase correlation of the first eigen-image, without spectral whitening."""
-    first = [model.subspace.project(frame.read())[0] for frame in stack.frames]
-    return np.stack([-phase_cross_correlation(first[0], f, upsample_factor=100, normalization=None)[0] for f in first])
 
 
 def rmse(found: np.ndarray, truth: np.ndarray) -> float:

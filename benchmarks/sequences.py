@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -23,11 +24,12 @@ from PIL import Image
 
 from hsimisr.cube import FrameStack
 from hsimisr.geometry import View
+from hsimisr.inversion.invert import FrameWindow
 from hsimisr.io.open import open_frames
 from hsimisr.physics.canvas import Canvas
-from hsimisr.physics.operator import ShiftOperator
+from hsimisr.physics.observations import lay_out
 from hsimisr.physics.psf import Psf
-from hsimisr.physics.types import Estimate, SceneModel
+from hsimisr.physics.types import Estimate, FrameMotion, Registration, SceneModel
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.device import use_available_threads
 from hsimisr.pipeline.reconstruct import reconstruct
@@ -37,7 +39,8 @@ from hsimisr.registration.config import GaussNewtonConfig
 from hsimisr.registration.register import register_pairs
 
 BORDER = 3
-"""LR pixels at the border that the other frames may not cover."""
+MARGIN = 4
+"""LR pixels at the border that the other frames may not cover, and around the canvas."""
 
 
 def main() -> None:
@@ -74,41 +77,46 @@ def one(stack: FrameStack, scale: int, psf: str) -> dict[str, float]:
     rest = [k for k in range(len(stack)) if k not in held]
     seen = FrameStack(tuple(stack.frames[k] for k in rest), rest.index(stack.reference))
     scene = estimate_scene(seen, config, quiet_context())
-    shifts = held_out_shifts(stack, held, scene)
+    motions = held_out_motions(stack, held, scene)
     view = View.whole(stack.reference_frame.shape_yx)
     scores, line = {}, f"{psf:>10}"
     for name, method in METHODS.items():
         estimate = reconstruct(seen, scene, view, method, quiet_context(), with_variance=False, with_residual=False)
-        residuals = [residual(estimate, scene, stack, k, shift) for k, shift in shifts.items()]
+        residuals = [residual(estimate, scene, stack, k, motion) for k, motion in motions.items()]
         scores[name] = float(np.mean([(e**2).mean() for e in residuals]))
         line += f"{scores[name]:9.2f} ({scores[name] ** 0.5 * scene.noise[0]:4.2f})"
     print(line, flush=True)
     return scores
 
 
-def held_out_shifts(stack: FrameStack, held: list[int], scene: SceneModel) -> dict[int, np.ndarray]:
-    """Shift of each held-out frame against the reference alone; frames that do not belong are left out."""
+def held_out_motions(stack: FrameStack, held: list[int], scene: SceneModel) -> dict[int, FrameMotion]:
+    """Motion of each held-out frame against the reference alone; frames that do not belong are left out."""
     images = [scene.subspace.project(stack.frames[k].read()) for k in (stack.reference, *held)]
     masks = [np.ones(image.shape[1:], bool) for image in images]
-    found = register_pairs(images, masks, 0, GaussNewtonConfig()).frames[1:]
-    return {k: motion.shift for k, motion in zip(held, found, strict=True) if not motion.excluded}
+    window = FrameWindow(images, masks, [(0, 0)] * len(images))
+    rigid = "translation" if scene.registration.is_shift else "affine"
+    found = register_pairs(window, 0, GaussNewtonConfig(model=rigid)).registration.frames[1:]
+    return {k: motion for k, motion in zip(held, found, strict=True) if not motion.excluded}
 
 
-def residual(estimate: Estimate, scene: SceneModel, stack: FrameStack, k: int, shift: np.ndarray) -> np.ndarray:
-    """Prediction less a held-out frame, whitened eigen-images, border left out."""
-    h, w = estimate.grid.view.shape
-    margin = 4
-    canvas = Canvas((-margin, -margin), (h + 2 * margin, w + 2 * margin), scene.scale, estimate.grid.view)
-    pad = margin * scene.scale
+def residual(estimate: Estimate, scene: SceneModel, stack: FrameStack, k: int, motion: FrameMotion) -> np.ndarray:
+    """Prediction less a held-out frame, whitened eigen-images ``(r, n)``, border left out."""
+    view = estimate.grid.view
+    h, w = view.shape
+    canvas = Canvas((-MARGIN, -MARGIN), (h + 2 * MARGIN, w + 2 * MARGIN), scene.scale, view)
+    pad = MARGIN * scene.scale
     image = np.pad(estimate.mean, ((0, 0), (pad, pad), (pad, pad)), mode="reflect")
-    whole = np.rint(shift).astype(int)
-    operator = ShiftOperator(canvas, Psf.parse(scene.psf), (shift - whole)[None], torch.device("cpu"))
-    predicted = operator.forward(canvas.to_spectrum(torch.from_numpy(image)))[0].numpy()
-    predicted = predicted[:, margin : margin + h, margin : margin + w]  # at frame pixel q - whole
     frame = scene.subspace.project(stack.frames[k].read())
-    aligned = np.roll(frame, tuple(-whole), (1, 2))
-    inner = [slice(BORDER + abs(int(d)), n - BORDER - abs(int(d))) for d, n in zip(whole, (h, w), strict=True)]
-    return (predicted - aligned)[(slice(None), *inner)]
+    registration = Registration((replace(motion, gain=1.0),))
+    inner = np.zeros(frame.shape[1:], bool)
+    inner[BORDER:-BORDER, BORDER:-BORDER] = True
+    o = lay_out([frame], [inner], registration, canvas, Psf.parse(scene.psf), torch.device("cpu"))
+    predicted = motion.gain * o.operator.forward(canvas.to_spectrum(torch.from_numpy(image)))[0].numpy()
+    seen = o.weight[0, 0].numpy() > 0
+    seen[: MARGIN + BORDER] = seen[-MARGIN - BORDER :] = False
+    seen[:, : MARGIN + BORDER] = seen[:, -MARGIN - BORDER :] = False
+    error = predicted - o.data[0].numpy()
+    return error[:, seen] - error[:, seen].mean(1, keepdims=True) if motion.gain != 1 else error[:, seen]
 
 
 if __name__ == "__main__":

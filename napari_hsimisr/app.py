@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
 from napari.components import ViewerModel
-from qtpy.QtCore import QCoreApplication, QTimer
+from qtpy.QtCore import QCoreApplication
 from qtpy.QtWidgets import QWidget
 
 from hsimisr.pipeline.events import Event
 from napari_hsimisr.bridge import Mailbox
 from napari_hsimisr.engine import Engine
 from napari_hsimisr.session import Session
+from napari_hsimisr.turns import Turns
 
 
 def join_session(viewer: ViewerModel, dock: QWidget) -> Session:
@@ -45,9 +47,10 @@ class _Shared:
 
     def __init__(self, viewer: ViewerModel) -> None:
         self.docks = 0
+        self._turns = Turns()
         self._mailbox = Mailbox(self._deliver)
         self._engine = Engine(self._mailbox.put)
-        self.session = Session(viewer, self._engine, later=lambda step: QTimer.singleShot(0, step))
+        self.session = Session(viewer, self._engine, later=self._turns.add)
         self._engine.start()
         application = QCoreApplication.instance()
         assert application is not None
@@ -60,11 +63,12 @@ class _Shared:
         if self.docks == 0:
             self._quit.disconnect(self._engine.close)
             self._engine.close()
+            self._turns.close()
             self.session.close()
             del _shared[self.session.viewer]
 
     def _deliver(self, event: Event) -> None:
-        self.session.handle(event)
+        self._turns.add(partial(self.session.handle, event))
 
 
 _shared: WeakKeyDictionary[ViewerModel, _Shared] = WeakKeyDictionary()

@@ -18,6 +18,7 @@ from hsimisr.pipeline.events import Result
 from napari_hsimisr.layers import LayerData
 from napari_hsimisr.sample import sample_frames, sample_truth
 from napari_hsimisr.view import world_at
+from napari_hsimisr.widgets.alignment import AlignmentWidget
 from napari_hsimisr.widgets.refine import RefineWidget
 from napari_hsimisr.widgets.spectra import SpectraWidget
 
@@ -27,7 +28,7 @@ PATIENCE_S = 120
 
 
 class Demo:
-    """A viewer with frames and both docks, and what a person would do with them."""
+    """A viewer with frames and the docks, and what a person would do with them."""
 
     def __init__(self, frames: list[LayerData]) -> None:
         self.viewer = napari.Viewer()
@@ -35,8 +36,11 @@ class Demo:
         for data, attributes, _ in frames:
             self.viewer.add_image(data, **attributes)
         self.refine = RefineWidget(self.viewer)
+        self.alignment = AlignmentWidget(self.viewer)
         self.spectra = SpectraWidget(self.viewer)
-        self.viewer.window.add_dock_widget(self.refine, name="Refine", area="right")
+        refine = self.viewer.window.add_dock_widget(self.refine, name="Refine", area="right")
+        self.viewer.window.add_dock_widget(self.alignment, name="Alignment", area="right", tabify=True)
+        refine.raise_()
         self.viewer.window.add_dock_widget(self.spectra, name="Spectra", area="bottom")
         wait(0.3)  # for the docks to find their places
         self.viewer.reset_view()

@@ -115,6 +115,18 @@ def unalign_frames(frames: Iterable[Image]) -> None:
         _place(layer, np.eye(4))
 
 
+def plane_to_world(layer: Image, origin_yx: tuple[float, float] = (0.0, 0.0)) -> npt.NDArray[np.float64]:
+    """Where a frame shows its pixels, its affine included: 3x3, from ``(y, x, 1)`` counted from `origin_yx` to world.
+
+    For overlays without a band axis.
+    """
+    y, x = origin_yx
+    zero, down, right = (layer.data_to_world((0.0, *point))[-2:] for point in ((y, x), (y + 1, x), (y, x + 1)))
+    matrix = np.eye(3)
+    matrix[:2] = np.stack([np.subtract(down, zero), np.subtract(right, zero), zero], axis=1)
+    return matrix
+
+
 def _place(layer: Image, affine: npt.NDArray[np.float64]) -> None:
     if not np.allclose(layer.affine.affine_matrix, affine, rtol=0, atol=1e-12):  # setting it redraws the layer
         layer.affine = affine

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import dask.array as da
 import numpy as np
-from napari.components import ViewerModel
+from napari.components import LayerList, ViewerModel
 from napari.layers import Image
 from napari.utils.transforms import Affine
 
 from hsimisr.cube import Cube
 from hsimisr.geometry import Grid
 from hsimisr.physics.types import Estimate, Float32
+from napari_hsimisr.later import Later, at_once
 from napari_hsimisr.layers import (
     CUBE,
     NOT_FOR_EXPORT,
@@ -33,8 +35,9 @@ Expand = Callable[[Any], Float32]
 class Overlays:
     """The layers of one result on its reference frame: made once, then improved in place."""
 
-    def __init__(self, viewer: ViewerModel) -> None:
+    def __init__(self, viewer: ViewerModel, later: Later = at_once) -> None:
         self._viewer = viewer
+        self._later = later
         self._lies_on: dict[str, tuple[Grid, Image]] = {}
 
     def show(
@@ -91,11 +94,12 @@ class Overlays:
         _move(layer, geometry)
 
     def _add(self, product: str, cube: Cube, attributes: dict[str, Any]) -> None:
-        layers, selected, above = self._viewer.layers, self._viewer.layers.selection.active, self.find(REFINED)
+        layers, above = self._viewer.layers, self.find(REFINED)
         position = len(layers) if above is None else layers.index(above)
-        layers.insert(position, Image(cube.data, **({"name": product, "visible": product == REFINED} | attributes)))
-        if product != REFINED and selected is not None:
-            layers.selection.active = selected
+        layer = Image(cube.data, **({"name": product, "visible": False} | attributes))
+        _insert(layers, position, layer)
+        if product == REFINED:  # adding takes napari 0.1 s, so that drawing waits for the next turn
+            self._later(partial(_bring_forward, layers, layer))
 
 
 def overlay_geometry(grid: Grid, reference: Image) -> dict[str, Any]:
@@ -140,6 +144,24 @@ class _BandByBand:
         index = np.atleast_1d(np.arange(self.shape[0])[bands])
         images = self._expand(index)
         return images[(slice(None) if isinstance(bands, slice) else 0, *window)]
+
+
+def _insert(layers: LayerList, position: int, layer: Image) -> None:
+    """Add a layer and keep the selection; napari would select it, which is a quarter of the time that adding takes."""
+    selection = layers.selection
+    if (selected := selection.active) is None:
+        layers.insert(position, layer)
+        return
+    with selection.events.blocker_all():
+        layers.insert(position, layer)
+        selection.active = selected
+
+
+def _bring_forward(layers: LayerList, layer: Image) -> None:
+    """Show and select a layer, unless it is gone again."""
+    if layer in layers:
+        layer.visible = True
+        layers.selection.active = layer
 
 
 def _move(layer: Image, geometry: Mapping[str, Any]) -> None:

@@ -34,7 +34,7 @@ class Picker:
         self._viewer.mouse_drag_callbacks.remove(self._callback)
 
     def _pressed(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
-        if event.button != 1 or event.modifiers or not _mouse_is_free(viewer):
+        if event.button != 1 or event.modifiers or not mouse_is_free(viewer):
             return
         start, dragged = event.pos, False
         yield
@@ -72,7 +72,7 @@ class Pin:
         layers.selection.active = selected
 
 
-def _mouse_is_free(viewer: ViewerModel) -> bool:
+def mouse_is_free(viewer: ViewerModel) -> bool:
     """Whether no layer tool (painting, adding points, ...) waits for the click."""
     active = viewer.layers.selection.active
     return viewer.dims.ndisplay == 2 and (active is None or str(active.mode) == "pan_zoom")

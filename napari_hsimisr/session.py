@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
-from weakref import WeakSet
 
 from napari.components import ViewerModel
 from napari.layers import Image
@@ -15,24 +14,19 @@ from psygnal import Signal
 from hsimisr.cube import Cube, FrameStack
 from hsimisr.errors import HsimisrError, StackError
 from hsimisr.geometry import View
-from hsimisr.physics.types import Estimate, FrameMotion
+from hsimisr.physics.types import Estimate, Registration
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.events import Cancelled, Event, Failed, Finished, Preview, Progress, Result
 from hsimisr.pipeline.job import Job
+from napari_hsimisr.alignment import Alignment, Motions, State, started_from
+from napari_hsimisr.later import Later, at_once
 from napari_hsimisr.layers import align_frames, cube_of, is_frame, starting_band, unalign_frames
 from napari_hsimisr.overlays import Overlays
 from napari_hsimisr.view import current_view
 
 PREVIEW = "this is a preview, no result: refine again before saving it"
+CORRECTED_MEANWHILE = "the motions were changed meanwhile and stay: refine again to see what they give"
 PROVISIONAL = "this rests on a provisional scene model, estimated around one view: refine everything before saving it"
-
-Later = Callable[[Callable[[], None]], None]
-"""Runs a step after what the window has to do meanwhile, in order: adding one layer takes napari 0.1 s."""
-
-
-def at_once(step: Callable[[], None]) -> None:
-    """`Later` without a window."""
-    step()
 
 
 class JobRunner(Protocol):
@@ -62,6 +56,10 @@ class Request:
     reference: int
     config: PipelineConfig
     view: View | None
+    start: Motions | None
+    """The motions from which to register, or None for a search from scratch."""
+    corrections: int
+    """How often a person had changed the motions by then."""
 
     @property
     def reference_layer(self) -> Image:
@@ -75,12 +73,15 @@ class Session:
         request: the request whose estimate is shown, or None.
         estimate: what is shown, perhaps still a preview.
         result: the finished result of `request`, or None.
-        motions: the motion of every frame that a run has registered, relative to `motion_reference`.
+        alignment: the motion of the frames, with its past.
+        config: the knobs as they stand in the docks.
         pin: the point whose spectra are shown, in world coordinates ``(y, x)``, or None.
     """
 
     frames_changed = Signal()
     estimate_changed = Signal()
+    motions_changed = Signal()
+    aligned_changed = Signal(bool)
     busy_changed = Signal(bool)
     progressed = Signal(Progress)
     status_changed = Signal(Status)
@@ -91,18 +92,19 @@ class Session:
         self.request: Request | None = None
         self.estimate: Estimate | None = None
         self.result: Result | None = None
-        self.motions: dict[Image, FrameMotion] = {}
-        self.motion_reference: Image | None = None
+        self.alignment = Alignment()
+        self.config = PipelineConfig()
         self.pin: tuple[float, float] | None = None
-        self.overlays = Overlays(viewer)
+        self.overlays = Overlays(viewer, later)
         self._engine = engine
         self._later = later
         self._numbers = itertools.count(1)
         self._pending: dict[int, Request] = {}
-        self._left_out: WeakSet[Image] = WeakSet()
         self._reference: Image | None = None
         self._aligned = True
         self._known_frames: list[Image] = []
+        self._to_place: set[Image] = set()
+        self.alignment.changed.connect(self._follow_alignment)
         layers = viewer.layers.events
         self._layer_events = (layers.inserted, layers.removed, layers.reordered)
         for event in self._layer_events:
@@ -122,7 +124,7 @@ class Session:
     @property
     def included(self) -> list[Image]:
         """The frames that take part."""
-        return [layer for layer in self._known_frames if layer not in self._left_out]
+        return [layer for layer in self._known_frames if layer not in self.alignment.state.left_out]
 
     @property
     def reference(self) -> Image | None:
@@ -133,27 +135,45 @@ class Session:
         return included[0] if included else None
 
     @property
+    def motions(self) -> Motions:
+        """The motion of every frame that has one, relative to `motion_reference`."""
+        return self.alignment.state.motions
+
+    @property
+    def motion_reference(self) -> Image | None:
+        """The frame that the motions are relative to, or None while there are none."""
+        return self.alignment.state.reference
+
+    @property
+    def aligned(self) -> bool:
+        """Whether the frames are shown at their registered places."""
+        return self._aligned
+
+    @property
     def busy(self) -> bool:
         """Whether any request has not ended yet."""
         return bool(self._pending)
 
     def include(self, layer: Image, included: bool) -> None:
         """Let a frame take part, or leave it out."""
-        (self._left_out.discard if included else self._left_out.add)(layer)
-        self.frames_changed.emit()
+        self.alignment.include(layer, included)
 
     def choose_reference(self, layer: Image) -> None:
         """Make a frame the reference."""
         self._reference = layer
         self.frames_changed.emit()
 
-    def refine(self, config: PipelineConfig, *, whole: bool) -> None:
+    def refine(self, config: PipelineConfig, *, whole: bool, from_here: bool = False) -> None:
         """Ask for the current view, or for the whole frame; what the data cannot give goes to the status line.
 
         A view takes the place of the view asked for before, in the engine too; whole frames all come to their end.
+
+        Args:
+            from_here: register anew from the motions as they stand, also where nobody has corrected them.
         """
+        self.config = config
         try:
-            request = self._make_request(config, whole)
+            request, fixed = self._make_request(config, whole, from_here)
         except HsimisrError as error:
             self.status_changed.emit(Status(str(error), error=True))
             return
@@ -172,6 +192,8 @@ class Session:
                 reference=request.reference,
                 view=request.view,
                 kind="cube" if whole else "view",
+                registration=fixed,
+                start=_start_of(request),
             )
         )
 
@@ -207,10 +229,16 @@ class Session:
 
     def show_aligned(self, aligned: bool) -> None:
         """Show the frames at their registered places, or pixel on pixel."""
+        if aligned == self._aligned:
+            return
         self._aligned = aligned
-        self._apply_alignment()
+        self._apply_alignment(self._later)
+        self.aligned_changed.emit(aligned)
 
-    def _make_request(self, config: PipelineConfig, whole: bool) -> Request:
+    def _make_request(
+        self, config: PipelineConfig, whole: bool, from_here: bool
+    ) -> tuple[Request, Registration | None]:
+        """What to ask of the engine, and the motions to use as they are, if so."""
         layers, reference = self.included, self.reference
         if reference is None:
             raise StackError("no frames to refine: open two or more cubes of one scene, then tick them in the list")
@@ -218,7 +246,11 @@ class Session:
         index = layers.index(reference)
         FrameStack(cubes, index)
         view = None if whole else current_view(self.viewer, reference)
-        return Request(next(self._numbers), tuple(layers), cubes, index, config, view)
+        alignment, state = self.alignment, self.alignment.state
+        fixed = alignment.to_use(layers, reference)
+        start = None if fixed is not None else (state.motions or None) if from_here else state.next_start
+        request = Request(next(self._numbers), tuple(layers), cubes, index, config, view, start, alignment.corrections)
+        return request, fixed
 
     def _show(self, request: Request, estimate: Estimate) -> None:
         self.request, self.estimate, self.result = request, estimate, None
@@ -227,14 +259,14 @@ class Session:
 
     def _finish(self, request: Request, result: Result) -> None:
         self.request, self.estimate, self.result = request, result.estimate, result
-        unalign_frames(self.motions.keys() - set(request.layers))
-        self.motions = dict(zip(request.layers, result.scene.registration.frames, strict=True))
-        self.motion_reference = request.reference_layer
-        self._apply_alignment()  # first: it may move the reference, on which the result is to lie
+        outdated = self.alignment.corrections != request.corrections
+        if not outdated:  # first: it may move the reference, on which the result is to lie
+            self.alignment.take_run(request.layers, result.scene, request.start)
         self.overlays.show(
             result.estimate, request.reference_layer, result.config.dump(), not_for_export=_flaw_of(result)
         )
-        self._end(request, Status(_summary(request, result)))
+        summary = _summary(request, result)
+        self._end(request, Status(f"{summary}; {CORRECTED_MEANWHILE}" if outdated else summary))
         for step in (self.estimate_changed.emit, self._show_uncertainty):
             self._later(step)
 
@@ -248,14 +280,31 @@ class Session:
         self.busy_changed.emit(self.busy)
         self.status_changed.emit(status)
 
-    def _apply_alignment(self) -> None:
-        if self.motion_reference is None:
-            return
-        if self._aligned:
-            align_frames(self.motions, self.motion_reference)
-        else:
-            unalign_frames(self.motions)
+    def _follow_alignment(self, before: State, now: State) -> None:
+        unalign_frames(before.motions.keys() - now.motions.keys())
+        by_hand = now.found is before.found
+        self._apply_alignment(at_once if by_hand else self._later)
+        if before.left_out != now.left_out:
+            self.frames_changed.emit()
+        self.motions_changed.emit()
+
+    def _apply_alignment(self, later: Later) -> None:
+        """Place what is seen now and hidden frames `later`: napari computes the whole scene anew for each of them."""
+        for layer in self.motions:
+            if layer.visible or layer is self.motion_reference:
+                self._place(layer)
+            elif layer not in self._to_place:
+                self._to_place.add(layer)
+                later(partial(self._place, layer))
         self.overlays.follow()
+
+    def _place(self, layer: Image) -> None:
+        self._to_place.discard(layer)
+        motion, reference = self.motions.get(layer), self.motion_reference
+        if self._aligned and motion is not None and reference is not None:
+            align_frames({layer: motion}, reference)
+        else:
+            unalign_frames([layer])
 
     def _look_for_frames(self) -> None:
         frames = [layer for layer in self.viewer.layers if is_frame(layer)]
@@ -267,6 +316,10 @@ class Session:
             self.viewer.dims.set_point(0, starting_band(cube) * frames[0].scale[0])
         self._known_frames = frames
         self.frames_changed.emit()
+
+
+def _start_of(request: Request) -> Registration | None:
+    return None if request.start is None else started_from(request.start, request.layers, request.reference_layer)
 
 
 def _flaw_of(result: Result) -> str:

@@ -38,7 +38,7 @@ class FrameList(QWidget):
 
         self._tree.itemChanged.connect(self._toggle)
         self._reference.activated.connect(self._choose)
-        for changed in (session.frames_changed, session.estimate_changed):
+        for changed in (session.frames_changed, session.motions_changed):
             connect(self, changed, self.refresh)
         self.refresh()
 

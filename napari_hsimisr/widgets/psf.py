@@ -1,43 +1,73 @@
-"""The point-spread function: a kind and, where it has one, its number."""
+"""The point-spread function: a kind and, where it has them, its numbers."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from magicgui.widgets import ComboBox, Container, FloatSpinBox
+from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox
 
-KINDS = {"optics, MTF": "mtf", "box": "box", "Gaussian, FWHM": "gauss", "bicubic": "bicubic"}
+from hsimisr.physics.config import AUTO, psf_numbers
+
+KINDS = {
+    "optics, MTF": "mtf",
+    "box": "box",
+    "Gaussian, FWHM": "gauss",
+    "bicubic": "bicubic",
+    "found from the frames": AUTO,
+}
 TOOLTIP = (
     "How a detector pixel sees the scene: the detector box with optics of this MTF at the Nyquist frequency, the box "
-    "alone, a Gaussian of this width in LR pixels, or the antialiased cubic of the single-image literature."
+    "alone, a Gaussian of this width in LR pixels, or the antialiased cubic of the single-image literature. Found from "
+    "the frames, it is the detector box with optics whose width the frames themselves tell."
 )
+TWO_AXES = "Two axes: the first number is along the axis that stands at this angle from y towards x, the second across"
 NUMBERS = {"mtf": (0.01, 0.63, 0.29), "gauss": (0.05, 10.0, 1.0)}
 
 
 class PsfEdit(Container[Any]):
-    """Chooses a PSF specification such as ``mtf:0.29``; `text` is what the config takes."""
+    """Chooses a PSF specification such as ``mtf:0.29`` or ``auto``; `text` is what the config takes."""
 
     def __init__(self, text: str) -> None:
-        kind, _, number = text.partition(":")
+        kind = text.partition(":")[0]
+        numbers = () if text == AUTO else psf_numbers(text)
         self.kind = ComboBox(choices=list(KINDS.items()), value=kind)
         self.number = FloatSpinBox(value=0.29, min=0.01, max=10, step=0.01)
-        super().__init__(
-            widgets=[self.kind, self.number], layout="horizontal", labels=False, label="PSF", tooltip=TOOLTIP
+        self.two_axes = CheckBox(text="two axes", value=len(numbers) == 3, tooltip=TWO_AXES)
+        self.across = FloatSpinBox(value=0.29, min=0.01, max=10, step=0.01, tooltip=TWO_AXES)
+        self.angle = FloatSpinBox(value=0, min=-180, max=180, step=1, tooltip=TWO_AXES)
+        self.axes: Container[Any] = Container(
+            widgets=[self.two_axes, self.across, self.angle], layout="horizontal", labels=False
         )
-        self.margins = (0, 0, 0, 0)
-        self._offer_number()
-        if number:
-            self.number.value = float(number)
-        self.kind.changed.connect(self._offer_number)
+        first: Container[Any] = Container(widgets=[self.kind, self.number], layout="horizontal", labels=False)
+        super().__init__(widgets=[first, self.axes], labels=False, label="PSF", tooltip=TOOLTIP)
+        for row in (self, first, self.axes):
+            row.margins = (0, 0, 0, 0)
+        self._offer_numbers()
+        if numbers:
+            self.number.value = self.across.value = numbers[0]
+        if len(numbers) == 3:
+            self.across.value, self.angle.value = numbers[1:]
+        self.kind.changed.connect(self._offer_numbers)
+        self.two_axes.changed.connect(self._show)
 
     @property
     def text(self) -> str:
         """The specification."""
         kind = str(self.kind.value)
-        return f"{kind}:{self.number.value:g}" if kind in NUMBERS else kind
+        if kind not in NUMBERS:
+            return kind
+        if self.two_axes.value:
+            return f"{kind}:{self.number.value:g},{self.across.value:g},{self.angle.value:g}"
+        return f"{kind}:{self.number.value:g}"
 
-    def _offer_number(self) -> None:
+    def _offer_numbers(self) -> None:
         bounds = NUMBERS.get(self.kind.value)
-        self.number.visible = bounds is not None
         if bounds is not None:
-            self.number.min, self.number.max, self.number.value = bounds
+            for box in (self.number, self.across):
+                box.min, box.max, box.value = bounds
+        self._show()
+
+    def _show(self) -> None:
+        numbers = self.kind.value in NUMBERS
+        self.number.visible = self.axes.visible = numbers
+        self.across.visible = self.angle.visible = numbers and self.two_axes.value

@@ -8,9 +8,6 @@ from pydantic import ValidationError
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
-    QGroupBox,
-    QHBoxLayout,
-    QLabel,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -24,13 +21,14 @@ from napari_hsimisr.app import connect, join_session
 from napari_hsimisr.session import Status
 from napari_hsimisr.widgets.form import ModelForm
 from napari_hsimisr.widgets.frames import FrameList
+from napari_hsimisr.widgets.layout import group, row
 from napari_hsimisr.widgets.psf import PsfEdit
+from napari_hsimisr.widgets.status import StatusLine
 
 if TYPE_CHECKING:
     import napari
 
 LIVE_DELAY_MS = 400
-ERROR_COLOUR = "#ff7b72"
 BASIC = ("scale",)
 METHODS = ("register_", "subspace", "invert", "uncertainty")
 
@@ -51,7 +49,7 @@ class RefineWidget(QWidget):
         self._settled = QTimer(self, singleShot=True, interval=LIVE_DELAY_MS)
         self._settled.timeout.connect(self.run_view)
         for form in (self.basic, self.methods):
-            form.changed.connect(self._run_soon)
+            form.changed.connect(self._knobs_changed)
         camera = napari_viewer.scene.camera.events
         for moved in (camera.center, camera.zoom):
             connect(self, moved, self._run_soon)
@@ -61,7 +59,8 @@ class RefineWidget(QWidget):
         self.run_whole_button.clicked.connect(self.run_whole)
         self.cancel_button.clicked.connect(self.session.cancel)
         connect(self, self.session.progressed, self._show_progress)
-        connect(self, self.session.status_changed, self._show_status)
+        connect(self, self.session.status_changed, self.status.show_status)
+        connect(self, self.session.aligned_changed, self._show_aligned)
         connect(self, self.session.busy_changed, self._show_busy)
 
     def config(self) -> PipelineConfig:
@@ -78,14 +77,25 @@ class RefineWidget(QWidget):
 
     def _run(self, *, whole: bool) -> None:
         self._settled.stop()
+        config = self._checked_config()
+        if config is not None:
+            self.session.refine(config, whole=whole)
+
+    def _knobs_changed(self) -> None:
+        config = self._checked_config()
+        if config is not None:
+            self.session.config = config  # for runs that other docks ask for
+            self._run_soon()
+
+    def _checked_config(self) -> PipelineConfig | None:
+        """The knobs as they stand, or None: then the status line tells what is wrong with them."""
         try:
-            config = self.config()
+            return self.config()
         except ValidationError as error:
             first = error.errors()[0]
             knob = " ".join(str(part) for part in first["loc"])
-            self._show_status(Status(f"{knob}: {first['msg']}", error=True))
-            return
-        self.session.refine(config, whole=whole)
+            self.status.show_status(Status(f"{knob}: {first['msg']}", error=True))
+            return None
 
     def _run_soon(self) -> None:
         if self.live.isChecked():
@@ -96,15 +106,14 @@ class RefineWidget(QWidget):
         self.progress.setValue(event.step)
         self.progress.setFormat(f"{event.stage}: {event.message or '%v of %m'}")
 
+    def _show_aligned(self, aligned: bool) -> None:
+        self.aligned.setChecked(aligned)
+
     def _show_busy(self, busy: bool) -> None:
         self.cancel_button.setEnabled(busy)
         self.progress.setRange(0, 0 if busy else 1)
         self.progress.setFormat("" if busy else " ")
         self.progress.setValue(0)
-
-    def _show_status(self, status: Status) -> None:
-        self.status.setStyleSheet(f"color: {ERROR_COLOUR}" if status.error else "")
-        self.status.setText(status.text + (f"\n→ {status.hint}" if status.hint else ""))
 
     def _draw(self) -> None:
         self.live = QCheckBox("Follow the view and the knobs")
@@ -116,29 +125,16 @@ class RefineWidget(QWidget):
         self.run_whole_button = QPushButton("Refine everything")
         self.cancel_button = QPushButton("Cancel", enabled=False)
         self.progress = QProgressBar(maximum=1, textVisible=True, format=" ")
-        self.status = QLabel("Open the frames of one scene, then press “Refine view”.", wordWrap=True)
-        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.status = StatusLine("Open the frames of one scene, then press “Refine view”.")
 
-        buttons = QHBoxLayout()
-        for button in (self.run_view_button, self.run_whole_button, self.cancel_button):
-            buttons.addWidget(button)
         knobs = QScrollArea(widgetResizable=True, frameShape=QScrollArea.Shape.NoFrame)
         knobs.setWidget(self.methods.native)
         knobs.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         layout = QVBoxLayout(self)
-        layout.addWidget(_group("Frames", FrameList(self.session), self.aligned), 3)
-        layout.addWidget(_group("Observation", self.basic.native))
-        layout.addWidget(_group("Methods", knobs), 4)
+        layout.addWidget(group("Frames", FrameList(self.session), self.aligned), 3)
+        layout.addWidget(group("Observation", self.basic.native))
+        layout.addWidget(group("Methods", knobs), 4)
         layout.addWidget(self.live)
-        layout.addLayout(buttons)
+        layout.addLayout(row(self.run_view_button, self.run_whole_button, self.cancel_button))
         layout.addWidget(self.progress)
         layout.addWidget(self.status)
-
-
-def _group(title: str, *widgets: QWidget) -> QGroupBox:
-    group = QGroupBox(title)
-    layout = QVBoxLayout(group)
-    layout.setContentsMargins(6, 4, 6, 4)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return group

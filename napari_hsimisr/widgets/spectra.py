@@ -48,6 +48,7 @@ class SpectraWidget(QWidget):
         self._reader.failed.connect(self.where.setText)
         connect(self, self.session.pin_changed, self._mark)
         connect(self, self.session.estimate_changed, self.refresh)
+        connect(self, self.session.motions_changed, self.refresh)
         connect(self, self.session.frames_changed, self.refresh)
         connect(self, napari_viewer.dims.events.current_step, self._follow_slider)
         self.band_line.sigPositionChanged.connect(self._move_slider)

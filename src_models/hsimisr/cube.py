@@ -110,14 +110,16 @@ class Cube:
             transform = (x0 + v.x0 * dx + v.y0 * rx, dx, rx, y0 + v.x0 * ry + v.y0 * dy, ry, dy)
         return replace(self, data=self.data[:, v.y0 : v.y1, v.x0 : v.x1], transform=transform, source=None)
 
-    def read(self, view: View | None = None) -> npt.NDArray[np.float32]:
+    def read(self, view: View | None = None, bands: slice = slice(None)) -> npt.NDArray[np.float32]:
         """Load as float32 ``(band, y, x)`` in the file's units, with NaN for nodata and bad bands."""
-        data = self.data if view is None else self.crop(view).data
-        array = np.asarray(data.compute(callbacks=()))  # dask's own are global: napari's fail when two threads read
+        data = (self.data if view is None else self.crop(view).data)[bands]
+        # dask's own callbacks are global: napari's fail when two threads read; and a window is read where it is needed,
+        # even in a worker of a cluster
+        array = np.asarray(data.compute(callbacks=(), scheduler="threads"))
         out = array.astype(np.float32)
         if self.nodata is not None and not np.isnan(self.nodata):
             out[_equals(array, self.nodata)] = np.nan
-        out[self.bad] = np.nan
+        out[self.bad[bands]] = np.nan
         return out
 
     def spectrum(self, y: int, x: int) -> npt.NDArray[np.float32]:

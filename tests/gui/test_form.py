@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hsimisr.physics.config import check_psf
+from hsimisr.physics.config import check_psf_choice
 from hsimisr.pipeline.config import PipelineConfig
 from napari_hsimisr.widgets.form import MethodForm, ModelForm
 from napari_hsimisr.widgets.psf import KINDS, PsfEdit
@@ -57,4 +57,18 @@ def test_every_psf_of_the_editor_is_valid(qapp) -> None:
     assert edit.text == "gauss:1.5"
     for kind in KINDS.values():
         edit.kind.value = kind
-        assert check_psf(edit.text).startswith(kind)
+        assert check_psf_choice(edit.text).startswith(kind)
+
+
+@pytest.mark.parametrize("text", ["auto", "box", "mtf:0.2", "gauss:1.2,0.9,-30", "mtf:0.29,0.35,30"])
+def test_the_psf_editor_keeps_what_it_is_given(qapp, text: str) -> None:
+    assert PsfEdit(text).text == text
+
+
+def test_a_psf_with_two_axes_is_made_and_unmade(qapp) -> None:
+    edit = PsfEdit("mtf:0.3")
+    edit.two_axes.value = True
+    edit.across.value, edit.angle.value = 0.4, 20
+    assert edit.text == "mtf:0.3,0.4,20"
+    edit.two_axes.value = False
+    assert edit.text == "mtf:0.3"

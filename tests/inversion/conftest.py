@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hsimisr.geometry import View
+from hsimisr.inversion.prior import power_law, radial_frequencies
 from hsimisr.physics.canvas import Canvas
 from hsimisr.physics.observations import Observations
 from hsimisr.physics.operator import ShiftOperator
@@ -89,5 +90,23 @@ def dense_problem():
         variance = torch.from_numpy(rng.uniform(1, 2, (frames, 2)).astype(np.float32))
         observations = Observations(operator, data, torch.ones(frames, 1, *shape), variance)
         return DenseProblem(observations, prior, psf)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def drawn_problem(dense_problem):
+    """Make a problem that obeys its own model: a scene drawn from a power law, noise of each frame's `variance`."""
+
+    def make(variance=(1.0, 1.0, 1.0, 1.0), shape=(32, 30), seed=0) -> DenseProblem:
+        problem, rng = dense_problem(2, shape, len(variance)), np.random.default_rng(seed)
+        o, canvas = problem.observations, problem.canvas
+        prior = power_law(np.array([2.5, 2.5]), np.array([100.0, 30.0]), radial_frequencies(2, shape))
+        amplitude = torch.from_numpy(np.sqrt(prior.at(canvas.radius)) * 2)
+        image = canvas.to_spectrum(torch.from_numpy(rng.standard_normal((2, *canvas.hr_shape)))) * amplitude
+        noise = torch.from_numpy(rng.standard_normal(o.data.shape)).float()
+        each = torch.tensor(variance)[:, None].expand(len(variance), 2).contiguous()
+        data = o.operator.forward(image.to(torch.complex64)) + noise * each.sqrt()[:, :, None, None]
+        return replace(problem, observations=replace(o, data=data, variance=each), prior=prior)
 
     return make

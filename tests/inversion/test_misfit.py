@@ -6,15 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
-from hsimisr.geometry import View
 from hsimisr.inversion.config import LmmseConfig
 from hsimisr.inversion.lmmse import solve
 from hsimisr.inversion.misfit import misfit
-from hsimisr.inversion.prior import power_law, radial_frequencies
 from hsimisr.inversion.solver import NormalEquations
-from hsimisr.physics.canvas import Canvas
 
 CONFIG = LmmseConfig(iterations=200, tolerance=1e-6)
 
@@ -31,24 +27,29 @@ def test_leverage_is_the_share_of_the_data_that_the_fit_follows(dense_problem):
 
 
 @pytest.mark.parametrize("true", [[1.0, 1.0, 1.0, 1.0], [1.0, 4.0, 9.0, 1.0]])
-def test_the_noise_of_each_frame_is_found(dense_problem, true):
+def test_the_noise_of_each_frame_is_found(drawn_problem, true):
     """Where the model holds and starts from the true noise, residuals are as large as they should be."""
-    shape = (32, 30)
-    problem = dense_problem(2, shape, 4)
-    o, rng = problem.observations, np.random.default_rng(0)
-    prior = power_law(np.array([2.5, 2.5]), np.array([100.0, 30.0]), radial_frequencies(2, shape))
-    canvas = Canvas((0, 0), shape, 2, View.whole(shape))
-    amplitude = torch.from_numpy(np.sqrt(prior.at(canvas.radius)) * 2)
-    image = canvas.to_image(
-        canvas.to_spectrum(torch.from_numpy(rng.standard_normal((2, *canvas.hr_shape)))) * amplitude
-    )
-    variance = torch.tensor(true)[:, None].expand(4, 2).contiguous()
-    noise = torch.from_numpy(rng.standard_normal(o.data.shape)).float() * variance.sqrt()[:, :, None, None]
-    data = o.operator.forward(canvas.to_spectrum(image.float())) + noise
-    found = misfit(solve(replace(o, data=data, variance=variance), prior, CONFIG), 0.01)
+    problem = drawn_problem(true)
+    found = misfit(solve(problem.observations, problem.prior, CONFIG), 0.01)
     # a variance from n pixels is uncertain by sqrt(2 / n), more where the fit follows half of them
-    bound = 5 * np.sqrt(2 / (shape[0] * shape[1] / 2))
-    assert found == pytest.approx(variance.numpy(), rel=bound)
+    h, w = problem.canvas.shape
+    assert found == pytest.approx(np.repeat(np.array(true)[:, None], 2, 1), rel=5 * np.sqrt(2 / (h * w / 2)))
+
+
+def test_what_a_frame_shows_of_something_else_says_nothing_about_its_noise(drawn_problem):
+    """Pixels that lost their weight do not count, whatever they hold."""
+    problem = drawn_problem()
+    o = problem.observations
+    weight = o.weight.clone()
+    weight[1, :, 4:12, 4:12] = 1e-3
+    found = []
+    for value in (0.0, 100.0):
+        data = o.data.clone()
+        data[1, :, 4:12, 4:12] += value
+        found.append(misfit(solve(replace(o, data=data, weight=weight), problem.prior, CONFIG), 0.01))
+    # what they still weigh pulls the image a little beside them
+    assert found[1] == pytest.approx(found[0], rel=0.1)
+    assert found[0] == pytest.approx(1, rel=5 * np.sqrt(2 / (32 * 30 / 2)))
 
 
 def test_it_is_never_below_what_was_measured_before(dense_problem):

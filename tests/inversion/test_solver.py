@@ -11,8 +11,9 @@ import torch
 from hsimisr.errors import Cancelled
 from hsimisr.geometry import translation
 from hsimisr.inversion.solver import NormalEquations, conjugate_gradients
-from hsimisr.physics.operator import ShiftOperator, WarpOperator
+from hsimisr.physics.operator import ShiftOperator
 from hsimisr.physics.types import FrameMotion
+from hsimisr.physics.warp import WarpOperator
 
 TOLERANCE = 1e-5
 

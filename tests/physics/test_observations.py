@@ -9,9 +9,10 @@ import torch
 from hsimisr.geometry import View, apply_motion, translation
 from hsimisr.physics.canvas import Canvas
 from hsimisr.physics.observations import GUARD, canvas_offset, lay_out
-from hsimisr.physics.operator import ShiftOperator, WarpOperator
+from hsimisr.physics.operator import ShiftOperator
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import FrameMotion, Registration
+from hsimisr.physics.warp import WarpOperator
 
 CPU = torch.device("cpu")
 PSF = Psf.parse("mtf:0.29")

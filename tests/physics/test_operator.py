@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from hsimisr.geometry import View, apply_motion, translation
 from hsimisr.physics.canvas import Canvas
 from hsimisr.physics.motion import invert_motion
-from hsimisr.physics.operator import ShiftOperator, WarpOperator
+from hsimisr.physics.operator import ShiftOperator
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import FrameMotion
+from hsimisr.physics.warp import WarpOperator
 
 CPU = torch.device("cpu")
 EPS = float(np.finfo(np.float32).eps)
@@ -90,6 +91,18 @@ def assert_transpose(operator, spectrum):
     forward = (frames.double() * y).sum()
     backward = operator.canvas.dot(spectrum, operator.adjoint(y)).sum()
     assert abs(forward - backward) <= 1e-5 * frames.double().norm() * y.double().norm()
+
+
+@every_operator
+def test_the_adjoint_of_one_frame_is_that_of_frames_that_are_zero_but_for_it(motion, psf, scale, shape):
+    operator = operator_of(motion, psf, scale, shape)
+    frames = operator.forward(operator.canvas.to_spectrum(hr_images(operator.canvas)))
+    for k, values in enumerate(frames):
+        alone = torch.zeros_like(frames)
+        alone[k] = values
+        expected = operator.adjoint(alone)
+        # sums with zeros in another order
+        assert (operator.adjoint_of(k, values) - expected).abs().max() <= 10 * EPS * expected.abs().max()
 
 
 @every_operator

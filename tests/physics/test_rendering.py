@@ -23,6 +23,24 @@ def test_kernel_has_the_transfer_function_of_its_psf(psf):
     assert transfer == pytest.approx(Psf.parse(psf).transfer(frequency), abs=4 * norm.sf(TAIL), rel=0)
 
 
+@pytest.mark.parametrize("scale", [1, 2, 4])
+@pytest.mark.parametrize("psf", ["gauss:1.4,0.6,30", "gauss:0.6,1.4,30", "mtf:0.1,0.5,-70", "mtf:0.2,0.3,0"])
+def test_copies_of_a_round_kernel_have_the_transfer_function_of_an_elongated_psf(psf, scale):
+    kernel = Kernel.of(psf, scale)
+    f = np.linspace(-scale / 2, scale / 2, 9)
+    fy, fx = f[:, None], f[None, :]
+    along = np.cos(2 * np.pi * f[:, None] * kernel.nodes) @ kernel.weights
+    phases = fy[..., None] * kernel.moves[:, 0] + fx[..., None] * kernel.moves[:, 1]
+    transfer = np.outer(along, along) * (np.cos(2 * np.pi * phases) @ kernel.shares)
+    # the tails of three rules are cut off, and the copies are spaced for an error of 1e-7
+    assert transfer == pytest.approx(Psf.parse(psf).on_grid(fy, fx), abs=12 * norm.sf(TAIL) + 2e-7, rel=0)
+
+
+def test_a_round_psf_takes_one_copy():
+    for psf in ("box", "mtf:0.3", "gauss:0.8,0.8,20"):
+        assert np.array_equal(Kernel.of(psf, 2).moves, [[0, 0]])
+
+
 def test_mtf_names_the_transfer_at_the_nyquist_frequency():
     kernel = Kernel.of("mtf:0.29", scale=3)
     assert np.cos(np.pi * kernel.nodes) @ kernel.weights == pytest.approx(0.29, abs=4 * norm.sf(TAIL))
@@ -31,6 +49,11 @@ def test_mtf_names_the_transfer_at_the_nyquist_frequency():
 def test_unknown_psf_is_refused():
     with pytest.raises(ConfigError, match="airy"):
         Kernel.of("airy:2", scale=2)
+
+
+def test_nothing_is_rendered_with_a_psf_that_is_still_to_be_found():
+    with pytest.raises(ConfigError, match="a PSF is needed here, which auto is not: give one of box"):
+        Kernel.of("auto", scale=2)
 
 
 def test_spline_passes_through_its_samples():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from itertools import product
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,10 +12,11 @@ from scipy.interpolate import RectBivariateSpline
 from scipy.stats import norm
 
 from hsimisr.errors import ConfigError
-from hsimisr.geometry import apply_motion, lr_to_hr
+from hsimisr.geometry import apply_motion, is_translation, lr_to_hr
+from hsimisr.physics.motion import invert_motion
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.rendering import DEGREE, TAIL, Kernel
-from hsimisr.physics.simulator import OVERSAMPLING, simulate
+from hsimisr.physics.simulator import BEND, OVERSAMPLING, PERSPECTIVE, SMOOTH, STRETCH, TILT, Motion, simulate
 
 PSFS = ["box", "mtf:0.29", "gauss:1.0", "bicubic"]
 SCALES = [2, 3, 4]
@@ -41,8 +44,9 @@ def tolerance(samples_per_hr=(1,)):
     """
     error = 8 * norm.sf(TAIL) * SIZES.sum() + np.finfo(np.float32).eps * (MEAN + SIZES.sum())
     for density in samples_per_hr:
-        # warped waves are shorter by up to 2 % a matrix entry
-        frequency = np.abs(WAVES)[..., None] * (1 if samples_per_hr == (1,) else 1.04) / density
+        # warped waves are shorter by what the linear part and a local field do
+        shorter = 1 if samples_per_hr == (1,) else 1 + TILT + 2 * math.pi * BEND / (2 * SMOOTH)
+        frequency = np.abs(WAVES)[..., None] * shorter / density
         weight = np.sinc(frequency + np.arange(-50, 51)) ** (DEGREE + 1)
         images = 2 * (1 - weight[..., 50] / weight.sum(-1))
         error += SIZES @ images.sum(1)
@@ -55,40 +59,40 @@ def inner_pixels(scale, shape):
     return np.stack(np.mgrid[rim : shape[0] - rim, rim : shape[1] - rim], -1), (slice(rim, -rim), slice(rim, -rim))
 
 
-@pytest.mark.parametrize("psf", PSFS)
-@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(("psf", "scale"), [*product(PSFS, SCALES), ("mtf:0.1,0.4,30", 2)])
 @pytest.mark.parametrize("motion", ["shift", "affine"])
 def test_pixels_are_the_blurred_scene_at_the_moved_place(psf, scale, motion):
     """A wave stays a wave under an affine motion, so its blurred value follows from the transfer function."""
     simulation = simulate(analytic_scene(scale), scale, 3, psf, math.inf, motion, max_shift=1.5, seed=4)
     pixels, inner = inner_pixels(scale, simulation.frames.shape[2:])
-    transfer = Psf.parse(psf).transfer
     for frame, matrix in zip(simulation.frames, simulation.motions, strict=True):
         index = lr_to_hr(apply_motion(np.linalg.inv(matrix), pixels), scale) + simulation.origin_yx
         in_frame = WAVES * scale @ np.linalg.inv(matrix)[:2, :2]  # cycles per LR pixel of the frame
-        expected = scene_at(index, transfer(in_frame[:, 0]) * transfer(in_frame[:, 1]))
+        expected = scene_at(index, Psf.parse(psf).on_grid(in_frame[:, 0], in_frame[:, 1]))
         bound = tolerance() if motion == "shift" else tolerance((1, OVERSAMPLING))
         assert np.abs(frame[0][inner] - expected).max() < bound
 
 
 @pytest.mark.parametrize("psf", PSFS)
 @pytest.mark.parametrize("scale", SCALES)
-def test_local_motion_agrees_with_brute_force_integration(psf, scale):
+@pytest.mark.parametrize("motion", ["homography", "local"])
+def test_other_motion_agrees_with_brute_force_integration(psf, scale, motion):
     """Find by root search which reference points a few pixels look at, and add the scene up over the PSF."""
-    simulation = simulate(analytic_scene(scale), scale, 2, psf, math.inf, "local", max_shift=1.5, seed=7)
+    simulation = simulate(analytic_scene(scale), scale, 2, psf, math.inf, motion, max_shift=1.5, seed=7)
     h, w = simulation.frames.shape[2:]
-    field = [RectBivariateSpline(np.arange(h), np.arange(w), part, kx=5, ky=5) for part in simulation.fields[1]]
+    field = np.zeros((2, h, w)) if simulation.fields[1] is None else simulation.fields[1]
+    splines = [RectBivariateSpline(np.arange(h), np.arange(w), part, kx=5, ky=5) for part in field]
     kernel = Kernel.of(psf, 1)
     offsets = np.stack(np.meshgrid(kernel.nodes, kernel.nodes, indexing="ij"), -1).reshape(-1, 2)
     weights = np.outer(kernel.weights, kernel.weights).ravel()
 
     def to_frame(reference):
-        bend = np.stack([part.ev(reference[:, 0], reference[:, 1]) for part in field], -1)
+        bend = np.stack([spline.ev(reference[:, 0], reference[:, 1]) for spline in splines], -1)
         return apply_motion(simulation.motions[1], reference) + bend
 
     for pixel in [(h // 2, w // 2), (h // 2 - 3, w // 2 + 2)]:
         seen = np.asarray(pixel) - offsets
-        start = seen - simulation.motions[1][:2, 2]
+        start = apply_motion(np.linalg.inv(simulation.motions[1]), seen)
         for _ in range(30):  # Newton's method with the identity for a Jacobian
             start = start - (to_frame(start) - seen)
         assert np.abs(to_frame(start) - seen).max() < 1e-9
@@ -97,6 +101,57 @@ def test_local_motion_agrees_with_brute_force_integration(psf, scale):
         slope = 2 * np.pi * scale * SIZES @ np.abs(WAVES).sum(1)
         bound = tolerance((1, OVERSAMPLING)) + 1e-6 * slope
         assert abs(simulation.frames[1, 0][pixel] - expected) < bound
+
+
+def test_motions_stay_within_what_is_stated():
+    scene = np.ones((1, 50, 44))
+    turns, scales, shears = [], [], []
+    for seed in range(40):
+        for matrix in simulate(scene, 2, 4, "box", motion="affine", max_shift=0, seed=seed).motions[1:]:
+            rotation, upper = np.linalg.qr(matrix[:2, :2])
+            sign = np.sign(np.diag(upper))
+            rotation, upper = rotation * sign, upper * sign[:, None]
+            turns.append(math.degrees(math.atan2(rotation[1, 0], rotation[0, 0])))
+            scales += list(np.diag(upper))
+            shears.append(upper[0, 1])
+    assert 1.9 < np.abs(turns).max() <= 2
+    assert 0.019 < np.abs(np.array(scales) - 1).max() <= STRETCH
+    assert 0.019 < np.abs(shears).max() <= STRETCH
+
+
+def test_a_homography_leaves_the_middle_where_the_shift_puts_it():
+    simulation = simulate(np.ones((1, 120, 120)), 2, 6, "box", motion="homography", max_shift=0, seed=1)
+    h, w = simulation.frames.shape[2:]
+    middle = np.array([(h - 1) / 2, (w - 1) / 2])
+    for motion in simulation.registration.frames[1:]:
+        assert motion.model == "homography"
+        assert apply_motion(motion.matrix, middle) == pytest.approx(middle)
+        weight = np.append(middle, 1) @ motion.matrix[2]
+        assert np.abs(motion.matrix[2, :2] / weight).max() <= PERSPECTIVE / (min(h, w) / 2)
+
+
+def test_local_fields_are_smooth_and_ride_on_an_affine_motion():
+    simulation = simulate(np.ones((1, 140, 140)), 2, 4, "box", motion="local", seed=1)
+    fields = np.stack(simulation.fields[1:]).astype(float)
+    assert 0.7 * BEND < np.abs(fields).max() <= BEND
+    curvature = max(np.abs(np.diff(fields, 2, axis=axis)).max() for axis in (2, 3))
+    assert curvature <= BEND * (math.pi / SMOOTH) ** 2
+    assert not any(is_translation(matrix) for matrix in simulation.motions[1:])
+
+
+@pytest.mark.parametrize("motion", get_args(Motion))
+@pytest.mark.parametrize("size", [(60, 60), (60, 100)])
+def test_no_pixel_looks_past_the_scene(motion, size):
+    """The corner pixels with their PSF, moved back into the scene."""
+    reach = Kernel.of("box", 2).reach
+    for seed in range(3):
+        simulation = simulate(np.ones((1, *size)), 2, 4, "box", motion=motion, max_shift=1.5, seed=seed)
+        h, w = simulation.frames.shape[2:]
+        corners = np.array([[y, x] for y in (-reach, h - 1 + reach) for x in (-reach, w - 1 + reach)])
+        for frame in simulation.registration.frames:
+            samples = lr_to_hr(invert_motion(frame, corners), 2) + simulation.origin_yx
+            assert samples.min() >= -0.5 - 1e-9
+            assert (samples.max(0) <= np.array(size) - 0.5 + 1e-9).all()
 
 
 def test_frames_move_the_way_the_convention_says():
@@ -114,7 +169,7 @@ def test_frames_move_the_way_the_convention_says():
     assert centre - centre[0] == pytest.approx(simulation.motions[:, :2, 2], abs=bound)
 
 
-@pytest.mark.parametrize("motion", ["shift", "affine", "local"])
+@pytest.mark.parametrize("motion", get_args(Motion))
 def test_frames_show_what_lies_beyond_the_truth_and_wrap_nothing_around(motion):
     scene = np.zeros((1, 120, 120))
     plain = simulate(scene, 2, 8, motion=motion, snr=math.inf, seed=2)

@@ -11,9 +11,10 @@ import torch
 from hsimisr.geometry import View
 from hsimisr.physics.canvas import Canvas
 from hsimisr.physics.observations import canvas_offset
-from hsimisr.physics.operator import ShiftOperator, WarpOperator
+from hsimisr.physics.operator import ShiftOperator
 from hsimisr.physics.psf import Psf
-from hsimisr.physics.simulator import BEND, simulate
+from hsimisr.physics.simulator import BEND, SMOOTH, simulate
+from hsimisr.physics.warp import WarpOperator
 
 MARGIN = 4  # LR pixels
 BLOBS, WIDTH = 12, 3.0  # Gaussians and their standard deviation in HR samples
@@ -37,7 +38,7 @@ def spline_error(degree):
 
 
 SHIFTS = [("shift", scale, psf) for scale in (2, 3, 4) for psf in ("box", "mtf:0.29", "gauss:1.0", "bicubic")]
-WARPS = [(motion, scale, "mtf:0.29") for scale in (2, 3) for motion in ("affine", "local")]
+WARPS = [(motion, scale, "mtf:0.29") for scale in (2, 3) for motion in ("affine", "homography", "local")]
 
 
 @pytest.mark.parametrize(("motion", "scale", "psf"), SHIFTS + WARPS)
@@ -57,7 +58,7 @@ def test_both_render_the_same_frames(motion, scale, psf):
         bound += spline_error(degree=3)
     if motion == "local":
         # between the pixels of its grid the operator takes the field as linear: curvature / 8 along each axis
-        bound += 2 * BEND * (2 * math.pi / min(h, w)) ** 2 / 8 * np.abs(np.gradient(scene[0])).max() * scale
+        bound += 2 * BEND * (math.pi / SMOOTH) ** 2 / 8 * np.abs(np.gradient(scene[0])).max() * scale
 
     image = _on_canvas(scene[0], simulation.origin_yx[0] - MARGIN * scale, canvas.hr_shape)
     rendered = operator.forward(canvas.to_spectrum(torch.from_numpy(image)[None]))[:, 0].numpy()

@@ -89,6 +89,11 @@ def test_errors_name_the_knob(sets, words):
         PipelineConfig.build(sets=sets)
 
 
+@pytest.mark.parametrize("psf", ["auto", "gauss:1.2,0.9,30", "mtf:0.29,0.35,-60"])
+def test_the_psf_may_have_axes_or_be_left_to_the_frames(psf):
+    assert PipelineConfig.build(options={"psf": psf}).psf == psf
+
+
 @pytest.mark.parametrize("text", ["[1, 2]", "scale: [", "just words"])
 def test_a_file_that_holds_no_settings_is_named(settings_file, text):
     with pytest.raises(ConfigError, match=r"settings\.yaml"):

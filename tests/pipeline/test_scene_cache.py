@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from hsimisr.cube import Cube, CubeSource, FrameStack
-from hsimisr.geometry import View
+from hsimisr.geometry import View, translation
+from hsimisr.physics.types import Registration
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.scene_cache import KEPT, SceneCache
 
 VIEW = View(0, 10, 0, 10)
+QUICK = {"register": {"method": "gauss_newton"}, "invert": {"method": "lmmse", "rounds": 0}}
 
 
 @pytest.fixture
@@ -63,6 +65,20 @@ def test_bands_flagged_bad_need_a_new_model(cache, stack):
     assert cache.find(FrameStack(flagged), PipelineConfig(), VIEW) is None
 
 
+@pytest.mark.parametrize("role", ["known", "start"])
+def test_other_motions_given_need_a_new_model(cache, stack, finished, role):
+    """Equal ones find their model, whoever made them, but not what was made of them in the other role."""
+    given = finished.scene.registration
+    assert cache.find(stack, PipelineConfig(), None, **{role: given}) is None
+    cache.keep(stack, PipelineConfig(), finished.scene, **{role: given})
+    equal = Registration(given.frames, given.reference, given.method)
+    assert cache.find(stack, PipelineConfig(), None, **{role: equal}) is finished.scene
+    assert cache.find(stack, PipelineConfig(), None, **{"start" if role == "known" else "known": given}) is None
+    moved = replace(given.frames[1], matrix=translation((0.01, 0)) @ given.frames[1].matrix)
+    other = replace(given, frames=(given.frames[0], moved, *given.frames[2:]))
+    assert cache.find(stack, PipelineConfig(), None, **{role: other}) is None
+
+
 def test_a_file_written_again_needs_a_new_model(cache, stack, finished, tmp_path):
     path = tmp_path / "frame.npy"
     path.write_bytes(b"first")
@@ -89,3 +105,16 @@ def test_a_kept_model_is_used(simulation, carry_out, finished):
     stages = {type(e).__name__: e for e in again.events}
     assert "scene" not in {e.stage for e in again.events if hasattr(e, "stage")}
     assert "Finished" in stages
+
+
+def test_a_model_of_other_motions_is_not_used(simulation, carry_out):
+    """A run that begins elsewhere estimates anew, and finds its own model the next time."""
+    cache = SceneCache()
+    plain = carry_out(simulation.frames, cache=cache, options=QUICK).end.result.scene
+    start = simulation.registration
+    begun, again = (carry_out(simulation.frames, cache=cache, options=QUICK, start=start).end.result for _ in range(2))
+    assert begun.scene is not plain
+    assert again.scene is begun.scene
+    known = carry_out(simulation.frames, cache=cache, options=QUICK, registration=start).end.result.scene
+    assert known.registration is start
+    assert carry_out(simulation.frames, cache=cache, options=QUICK).end.result.scene is plain

@@ -12,6 +12,7 @@ from hsimisr.physics.types import Estimate, FrameMotion, PowerSpectrum, Registra
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.events import Result
 from hsimisr.pipeline.job import Job
+from napari_hsimisr.later import Later, at_once
 from napari_hsimisr.layers import frame_layer
 from napari_hsimisr.session import Session
 
@@ -22,11 +23,11 @@ SHIFT = (1.5, -2.25)
 class Desk:
     """A session whose jobs land on a desk instead of in a process: the test answers them."""
 
-    def __init__(self, scale: tuple[float, float, float] = (1, 1, 1)) -> None:
+    def __init__(self, scale: tuple[float, float, float] = (1, 1, 1), later: Later = at_once) -> None:
         self.jobs: list[Job] = []
         self.cancelled: list[int] = []
         self.viewer = ViewerModel()
-        self.session = Session(self.viewer, self)
+        self.session = Session(self.viewer, self, later)
         self.statuses = []
         self.session.status_changed.connect(self.statuses.append)
         for number, shift in enumerate(((0.0, 0.0), SHIFT)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +20,12 @@ from napari_hsimisr.view import current_view, world_at
 
 H, W = 24, 20
 SHIFT = (1.5, -2.25)
+
+
+def take(turns: list[Callable[[], None]]) -> None:
+    """Take the turns of an event loop, those included that come up meanwhile."""
+    while turns:
+        turns.pop(0)()
 
 
 def assert_lies_on(overlay: Image | None, frame: Image) -> None:
@@ -100,6 +107,65 @@ def test_previews_and_the_result_go_into_one_layer_and_late_events_nowhere(desk)
     assert not session.busy
     assert not desk.statuses[-1].error
     assert layer.metadata["hsimisr_provenance"]["scale"] == 2
+
+
+def test_a_first_picture_comes_forward_in_its_turn_and_error_bars_leave_the_selection_alone(new_desk) -> None:
+    turns: list[Callable[[], None]] = []
+    desk = new_desk(later=turns.append)
+    session, layers = desk.session, desk.viewer.layers
+    chosen = layers.selection.active = session.frames[0]
+    told: list[Image | None] = []
+    layers.selection.events.active.connect(lambda event: told.append(event.value))
+    session.refine(PipelineConfig(), whole=True)
+    session.handle(Preview(1, "invert", desk.result().estimate))
+    refined = session.overlays.find(REFINED)
+    assert refined is not None
+    assert not refined.visible
+    assert (layers.selection.active, set(layers.selection), told) == (chosen, {chosen}, [])
+    take(turns)
+    assert refined.visible
+    assert (layers.selection.active, told[-1]) == (refined, refined)
+    layers.selection.active = chosen
+    told.clear()
+    session.handle(Finished(1, desk.result()))
+    take(turns)
+    bars = session.overlays.find(UNCERTAINTY)
+    assert bars is not None
+    assert not bars.visible
+    assert (layers.selection.active, set(layers.selection), told) == (chosen, {chosen}, [])
+
+
+def test_a_picture_that_was_removed_before_its_turn_stays_away(new_desk) -> None:
+    turns: list[Callable[[], None]] = []
+    desk = new_desk(later=turns.append)
+    desk.session.refine(PipelineConfig(), whole=True)
+    desk.session.handle(Preview(1, "invert", desk.result().estimate))
+    refined = desk.session.overlays.find(REFINED)
+    desk.viewer.layers.remove(refined)
+    take(turns)
+    assert refined not in desk.viewer.layers
+    assert refined not in desk.viewer.layers.selection
+
+
+@pytest.mark.parametrize("visible", [True, False])
+def test_what_is_seen_is_aligned_at_once_and_hidden_frames_in_their_turn(new_desk, visible: bool) -> None:
+    turns: list[Callable[[], None]] = []
+    desk = new_desk(later=turns.append)
+    session = desk.session
+    moved = session.frames[1]
+    moved.visible = visible
+    session.refine(PipelineConfig(), whole=True)
+    session.handle(Finished(1, desk.result()))
+    shift = [0.0, -SHIFT[0], -SHIFT[1]]
+    np.testing.assert_allclose(moved.affine.translate, shift if visible else 0, atol=1e-12)
+    take(turns)
+    np.testing.assert_allclose(moved.affine.translate, shift, atol=1e-12)
+    session.show_aligned(False)
+    session.show_aligned(True)
+    take(turns)  # what holds when the turn comes
+    np.testing.assert_allclose(moved.affine.translate, shift, atol=1e-12)
+    session.alignment.nudge(moved, (0.0, 1.0), session.frames[0])  # by hand: at once, seen or not
+    np.testing.assert_allclose(moved.affine.translate, np.add(shift, (0, 0, 1)), atol=1e-12)
 
 
 def test_a_cube_job_is_shown_although_a_view_was_asked_for_meanwhile(desk) -> None:
@@ -230,3 +296,75 @@ def test_a_frame_from_a_file_is_named_by_its_source(desk) -> None:
     desk.viewer.add_image(cube.data, name="file", metadata={CUBE: cube})
     desk.session.refine(PipelineConfig(), whole=True)
     assert desk.jobs[-1].frames[-1].source == source
+
+
+def finish_run(desk) -> None:
+    desk.session.refine(PipelineConfig(), whole=True)
+    desk.session.handle(Finished(desk.jobs[-1].number, desk.result()))
+
+
+def test_jobs_register_from_scratch_from_a_correction_or_not_at_all(desk) -> None:
+    session = desk.session
+    reference, other = session.frames
+    finish_run(desk)
+    assert (desk.jobs[-1].start, desk.jobs[-1].registration) == (None, None)
+    session.alignment.nudge(other, (0.5, 0.0), reference)
+    session.refine(PipelineConfig(), whole=True)
+    np.testing.assert_allclose(desk.jobs[-1].start.frames[1].shift, np.subtract(SHIFT, (0.5, 0.0)))
+    assert desk.jobs[-1].registration is None
+    session.alignment.fix(True)
+    session.refine(PipelineConfig(), whole=True)
+    np.testing.assert_allclose(desk.jobs[-1].registration.frames[1].shift, np.subtract(SHIFT, (0.5, 0.0)))
+    assert desk.jobs[-1].start is None
+
+
+def test_registering_from_here_starts_at_the_motions_as_they_stand(desk) -> None:
+    session = desk.session
+    session.refine(session.config, whole=True, from_here=True)
+    assert desk.jobs[-1].start is None  # nothing is known yet
+    session.handle(Finished(desk.jobs[-1].number, desk.result()))
+    session.refine(session.config, whole=True, from_here=True)
+    np.testing.assert_allclose(desk.jobs[-1].start.frames[1].shift, SHIFT)
+
+
+def test_a_nudge_moves_the_layer_and_undo_brings_it_back(desk) -> None:
+    session = desk.session
+    reference, other = session.frames
+    finish_run(desk)
+    before = world_at(other, (9.0, 9.0))
+    session.alignment.nudge(other, (0.5, -0.25), reference)
+    np.testing.assert_allclose(np.subtract(world_at(other, (9.0, 9.0)), before), (0.5, -0.25))
+    session.alignment.undo()
+    np.testing.assert_allclose(world_at(other, (9.0, 9.0)), before)
+    session.alignment.start_over()
+    np.testing.assert_allclose(world_at(other, (9.0, 9.0)), world_at(reference, (9.0, 9.0)))
+
+
+def test_what_a_person_corrects_while_a_run_goes_on_stays(desk) -> None:
+    session = desk.session
+    reference, other = session.frames
+    session.refine(PipelineConfig(), whole=True)
+    session.alignment.nudge(other, (0.5, 0.0), reference)
+    session.handle(Finished(desk.jobs[-1].number, desk.result()))
+    np.testing.assert_allclose(session.motions[other].shift, (-0.5, 0.0))
+    assert "changed meanwhile" in desk.statuses[-1].text
+    assert session.overlays.find(REFINED) is not None
+
+
+def test_leaving_a_frame_out_can_be_undone(desk) -> None:
+    session, told = desk.session, []
+    session.frames_changed.connect(lambda: told.append(len(session.included)))
+    session.include(session.frames[1], False)
+    session.alignment.undo()
+    assert told == [1, 2]
+
+
+def test_motions_that_cannot_be_used_as_they_are_are_explained(desk) -> None:
+    session = desk.session
+    finish_run(desk)
+    session.alignment.fix(True)
+    session.choose_reference(session.frames[1])
+    session.refine(PipelineConfig(), whole=True)
+    assert len(desk.jobs) == 1
+    assert desk.statuses[-1].error
+    assert "Use as it is" in desk.statuses[-1].text

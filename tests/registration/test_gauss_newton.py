@@ -1,92 +1,171 @@
-"""Pairwise sub-pixel shifts of scenes known in closed form, and whether their error bars are honest."""
+"""Motion between two frames of scenes known in closed form, and whether its error bars are honest."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
-from hsimisr.registration.gauss_newton import SmoothFrame, pair_shift
+from hsimisr.geometry import translation
+from hsimisr.physics.motion import forward_motion
+from hsimisr.physics.types import FrameMotion
+from hsimisr.registration.displacement import KNOT_SPACING
+from hsimisr.registration.gauss_newton import ENOUGH, pair_motion
+from hsimisr.registration.register import basis_of, with_field
 
-WAVES = np.array([[0.11, 0.04], [-0.05, 0.09], [0.08, 0.10], [0.02, -0.07]])  # cycles per pixel, (y, x)
-RANK = 3
-PREFILTER = 1.0
-BORDER_ERROR = 1.5e-3
-"""Bound on the shift error, pixels, that the frame's edge leaves: the crop of 3 px cuts a Gaussian of width 1 where
-0.13 % of it lies beyond, which a row in five feels, against a slope of 2 pi 0.1 per pixel."""
+CPU = torch.device("cpu")
+HIGHEST = 0.128
+SPLINE_ERROR = (HIGHEST / (1 - HIGHEST)) ** 4 / (2 * np.pi * HIGHEST)
+"""Bound, pixels, on what cubic splines of a wave of that many cycles per pixel, the shortest here, leave: they turn
+``(f / (1 - f))^4`` of it into its alias, against a slope of ``2 pi f``."""
+NEAR = SPLINE_ERROR + 2 * ENOUGH
+BORDER = 6
+"""Pixels at the edge of a frame that a prefilter of width 1 sees from one side only, or that the splines go past."""
+ROTATION = np.radians(2.0)
+TURN = np.array([[np.cos(ROTATION), -np.sin(ROTATION)], [np.sin(ROTATION), np.cos(ROTATION)]])
+STRETCH = np.diag([1.02, 0.98])
 
 
-def frame_at(shift, shape=(40, 36)):
-    """Eigen-images of waves that moved down and right by `shift`; no frequency comes near the Nyquist frequency."""
-    rng = np.random.default_rng(0)
-    amplitude, phase = rng.uniform(0.5, 2, (RANK, len(WAVES))), rng.uniform(0, 2 * np.pi, (RANK, len(WAVES)))
-    y, x = np.indices(shape)
-    angle = 2 * np.pi * (WAVES[:, 0, None, None] * (y - shift[0]) + WAVES[:, 1, None, None] * (x - shift[1]))
-    return np.einsum("cw,cwyx->cyx", amplitude, np.cos(angle + phase[..., None, None]))
-
-
-def smooth(frame, mask=None, prefilter=PREFILTER):
-    return SmoothFrame.build(
-        frame.astype(np.float32), np.ones(frame.shape[1:], bool) if mask is None else mask, prefilter
+def found(waves, frame, start=(0.0, 0.0), model="translation", reference=None, **more):
+    """The pair found from a start, a shift or a motion."""
+    reference = waves.seen() if reference is None else reference
+    begin = start if isinstance(start, FrameMotion) else FrameMotion(translation(start))
+    return pair_motion(
+        waves.prepared(reference), waves.prepared(frame, **more), begin, basis_of(model, reference.shape[1:], CPU)
     )
 
 
-def shift_of(frame, start, reference=None, **more):
-    reference = frame_at((0, 0)) if reference is None else reference
-    return pair_shift(smooth(reference, **more), smooth(frame, **more), np.array(start))
+def climbed(waves, frame, models):
+    """The motion found by these models, each from where the one before ended."""
+    motion = FrameMotion(np.eye(3))
+    for model in models:
+        motion = found(waves, frame, with_field(motion, waves.shape) if model == "local" else motion, model).motion
+    return motion
+
+
+def apart(motion, truth, shape):
+    """Distance ``(h, w)`` between where two motions show the reference's pixels."""
+    pixels = np.moveaxis(np.indices(shape), 0, -1)
+    return np.linalg.norm(forward_motion(motion, pixels) - forward_motion(truth, pixels), axis=-1)
 
 
 @pytest.mark.parametrize("shift", [(0.0, 0.0), (0.25, -0.4), (0.5, 0.5), (2.3, -1.7), (-6.45, 5.05)])
-def test_sub_pixel_shifts_are_found(shift):
-    found = shift_of(frame_at(shift), np.rint(shift).astype(int))
-    assert found.shift == pytest.approx(shift, abs=BORDER_ERROR)
+def test_sub_pixel_shifts_are_found(waves, shift):
+    assert found(waves, waves.seen(shift), np.rint(shift)).motion.shift == pytest.approx(shift, abs=NEAR)
 
 
-def test_a_start_one_pixel_off_is_forgiven():
-    assert shift_of(frame_at((1.2, -0.8)), (0, 0)).shift == pytest.approx([1.2, -0.8], abs=BORDER_ERROR)
+def test_a_start_two_pixels_off_is_forgiven(waves):
+    assert found(waves, waves.seen((1.2, -1.6))).motion.shift == pytest.approx([1.2, -1.6], abs=NEAR)
 
 
-def test_frames_may_differ_in_size():
-    found = shift_of(frame_at((2.3, -1.7), (31, 44)), (2, -2))
-    assert found.shift == pytest.approx([2.3, -1.7], abs=BORDER_ERROR)
+@pytest.mark.parametrize("linear", [TURN, TURN.T, STRETCH, TURN @ STRETCH, [[1, 0.02], [0, 1]]])
+def test_affine_motions_are_found(waves, linear):
+    truth = waves.turned((0.6, -0.4), linear)
+    motion = climbed(waves, waves.seen(truth), ["translation", "affine"])
+    assert motion.model == "affine"
+    # what splines leave enters the slopes too, which are levers of half a frame: a few times as much
+    assert apart(motion, truth, waves.shape).max() < 4 * NEAR
 
 
-def test_swapping_the_frames_turns_the_shift_around():
-    a, b = smooth(frame_at((0, 0))), smooth(frame_at((0.3, -0.2)))
-    forth, back = pair_shift(a, b, np.zeros(2, int)), pair_shift(b, a, np.zeros(2, int))
-    # the iteration ends at steps of 1e-5 px
-    assert forth.shift == pytest.approx(-back.shift, abs=2e-5)
-    assert forth.covariance == pytest.approx(back.covariance, rel=1e-3)
+def test_homographies_are_found(waves):
+    """The scale changes by 2 % from the middle to an edge, and with it the prefilter's width on the ground: that
+    changes a wave of frequency f by ``(2 pi f)^2 0.02``, against a slope of ``2 pi f``."""
+    truth = waves.turned((-0.3, 0.7), TURN @ STRETCH, (0.02 / 20, -0.02 / 18))
+    motion = climbed(waves, waves.seen(truth), ["translation", "affine", "homography"])
+    assert motion.model == "homography"
+    assert motion.matrix[2, :2] == pytest.approx(truth.matrix[2, :2], abs=1e-4)
+    assert apart(motion, truth, waves.shape).max() < 2 * np.pi * HIGHEST * 0.02
 
 
-def test_an_offset_in_brightness_does_not_matter():
-    plain, brighter = (shift_of(frame_at((0.3, -0.2)) + offset, (0, 0)) for offset in (0, 50))
-    # the offset is removed after sampling: what float32 rounds of 50 is left
-    assert brighter.shift == pytest.approx(plain.shift, abs=2e-5 + 50 * float(np.finfo(np.float32).eps))
+def test_local_fields_are_found(waves):
+    """As well as splines can: a wave of length L by knots h apart is off by ``(2 pi h / L)^4 / 384`` at best."""
+    size = 0.8
+    truth = waves.turned((0.6, -0.4), TURN, field=waves.bend(size))
+    motion = climbed(waves, waves.seen(truth), ["translation", "affine", "local"])
+    assert motion.model == "local"
+    best = size * (2 * np.pi * KNOT_SPACING / min(waves.shape)) ** 4 / 384
+    inner = apart(motion, truth, waves.shape)[BORDER:-BORDER, BORDER:-BORDER]
+    assert inner.max() < 8 * best
 
 
-def test_a_masked_block_does_not_matter():
-    """Beside the block the prefilter sees one side only: the same error as at the frame's edge."""
-    mask = np.ones((40, 36), bool)
+def test_gain_and_offsets_are_found(waves):
+    offset = np.array([5.0, -20.0, 1.0])
+    pair = found(waves, 1.3 * waves.seen((0.3, -0.2)) + offset[:, None, None])
+    assert pair.motion.gain == pytest.approx(1.3, rel=1e-3)
+    assert pair.offset == pytest.approx(offset, abs=1e-3)
+    assert pair.motion.shift == pytest.approx([0.3, -0.2], abs=NEAR)
+
+
+@pytest.mark.parametrize("model", ["translation", "affine"])
+@pytest.mark.parametrize("middle", [(32, 30), (0, 0), (32, 0)])
+def test_a_cloud_over_a_third_of_the_frame_does_not_move_the_result(waves, model, middle):
+    """A cloud leaves fewer pixels: errors as large as those of a smaller frame, but no pull."""
+    shape = (64, 60)
+    y, x = np.indices(shape)
+    distance = np.hypot(y - middle[0], x - middle[1])
+    cloud = distance <= np.quantile(distance, 0.3)
+    noise = 0.05 * np.random.default_rng(0).standard_normal((waves.rank, *shape))
+    clear = waves.seen((0.3, -0.2), shape) + noise
+    clouded = np.where(cloud, np.array([8.0, -5.0, 3.0])[:, None, None], clear)
+    reference = waves.seen(shape=shape)
+    pairs = [found(waves, frame, model=model, reference=reference) for frame in (clear, clouded)]
+    bar = np.sqrt(max(np.trace(pair.motion.covariance) for pair in pairs))
+    # both are off by as much as their error bar says, five times that at the corners at the very most
+    assert apart(pairs[1].motion, pairs[0].motion, shape).max() < 5 * bar
+    assert pairs[1].alike < 0.72 < pairs[0].alike
+    assert pairs[1].mismatch < 0.05
+
+
+def test_frames_may_differ_in_size(waves):
+    pair = found(waves, waves.seen((2.3, -1.7), (31, 44)), (2, -2))
+    assert pair.motion.shift == pytest.approx([2.3, -1.7], abs=NEAR)
+
+
+def test_swapping_the_frames_turns_the_shift_around(waves):
+    a, b = waves.seen(), waves.seen((0.3, -0.2))
+    forth, back = found(waves, b, reference=a).motion, found(waves, a, reference=b).motion
+    assert forth.shift == pytest.approx(-back.shift, abs=2 * ENOUGH)
+
+
+def test_a_masked_block_does_not_matter(waves):
+    mask = np.ones(waves.shape, bool)
     mask[12:20, 10:22] = False
-    frame = frame_at((0.3, -0.2))
-    frame[:, ~mask] = 1e4
-    reference = smooth(frame_at((0, 0)))
-    found = pair_shift(reference, smooth(frame, mask), np.zeros(2, int)).shift
-    frame[:, ~mask] = -1e4
-    assert np.array_equal(pair_shift(reference, smooth(frame, mask), np.zeros(2, int)).shift, found)
-    # half of the filter is missing at the edge of the block: its value lies 0.8 px further in, on 40 of 1000 pixels
-    assert found == pytest.approx([0.3, -0.2], abs=0.8 * 40 / 1000)
+    frame = waves.seen((0.3, -0.2))
+    shifts = []
+    for value in (1e4, -1e4):
+        frame[:, ~mask] = value
+        shifts.append(found(waves, frame, mask=mask).motion.shift)
+    assert np.array_equal(*shifts)
+    assert shifts[0] == pytest.approx([0.3, -0.2], abs=2 * NEAR)
 
 
-def test_mismatch_tells_the_same_scene_from_another():
+def test_a_start_with_a_field_keeps_it_while_the_matrix_is_found(waves):
+    field = waves.bend(0.3)
+    start = replace(waves.turned((0.0, 0.0), field=field), model="local")
+    motion = found(waves, waves.seen(waves.turned((0.4, 0.2), field=field)), start).motion
+    assert motion.model == "local"
+    assert np.array_equal(motion.field, field)
+    assert motion.shift == pytest.approx([0.4, 0.2], abs=2 * NEAR)
+
+
+def test_mismatch_tells_the_same_scene_from_another(waves):
     rng = np.random.default_rng(0)
-    a, b = rng.standard_normal((2, RANK, 40, 36))
-    assert shift_of(a, (0, 0), a).mismatch == pytest.approx(0, abs=1e-12)
-    # two images of variance 1 differ by 2; a shift fits two of some 70 independent values (prefiltered: 4 pi px each)
-    assert shift_of(b, (0, 0), a).mismatch == pytest.approx(1, abs=4 * np.sqrt(2 / (RANK * 40 * 36 / (4 * np.pi))))
+    a, b = rng.standard_normal((2, waves.rank, 40, 36))
+    assert found(waves, a, reference=a).mismatch == pytest.approx(0, abs=1e-12)
+    # a shift and a gain explain three of some 300 independent values: what a prefilter leaves, 4 pi pixels each
+    independent = waves.rank * 40 * 36 / (4 * np.pi)
+    assert found(waves, b, reference=a).mismatch == pytest.approx(1, abs=4 * 3 / independent)
 
 
-def test_the_error_bar_covers_the_error():
+def test_a_frame_that_shows_nothing_stays_where_it_began(waves):
+    pair = found(waves, waves.seen(), (1.0, 2.0), mask=np.zeros(waves.shape, bool))
+    assert pair.motion.shift.tolist() == [1.0, 2.0]
+    assert pair.alike == 0
+
+
+def test_the_error_bar_covers_the_error(waves):
     """Over many noise draws: d' C^-1 d of an honest covariance has mean 2.
 
     The covariance counts one independent value in 4 pi prefilter^2 pixels, which is exact for the lowest frequencies;
@@ -94,14 +173,14 @@ def test_the_error_bar_covers_the_error():
     """
     rng = np.random.default_rng(0)
     shift = np.array([0.3, -0.4])
-    clean = frame_at((0, 0)), frame_at(shift)
-    noise, draws = 0.3, 150
+    clean = waves.seen(shape=(28, 26)), waves.seen(tuple(shift), (28, 26))
+    noise, draws = 0.2, 60
     score = []
     for _ in range(draws):
         a, b = (c + noise * rng.standard_normal(c.shape) for c in clean)
-        found = pair_shift(smooth(a), smooth(b), np.zeros(2, int))
-        error = found.shift - shift
-        score.append(error @ np.linalg.solve(found.covariance, error))
-    passed = np.exp(-((2 * np.pi * np.linalg.norm(WAVES, axis=1)) ** 2) * PREFILTER**2)
+        motion = found(waves, b, reference=a).motion
+        error = motion.shift - shift
+        score.append(error @ np.linalg.solve(motion.covariance, error))
+    passed = np.exp(-((2 * np.pi * np.linalg.norm(waves.number, axis=1)) ** 2))
     sampling = 4 / np.sqrt(draws)  # of the mean of chi-squares with two degrees of freedom: relative 1 / sqrt(n)
     assert 2 * passed.min() * (1 - sampling) < np.mean(score) < 2 * (1 + sampling)

@@ -6,14 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from scipy.integrate import quad
 
 from hsimisr.cube import Cube, CubeSource, FrameStack
 from hsimisr.errors import ReadError, StackError, WriteError
 from hsimisr.geometry import translation
-from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import FrameMotion, Registration
-from hsimisr.registration.psf_width import fwhm
 from hsimisr.registration.store import for_frames, read_registration, read_registration_file, write_registration
 
 NAMES = ["a.hdr", "b.hdr", "c.mat"]
@@ -147,19 +144,26 @@ def test_files_and_frames_must_be_as_many(tmp_path, registration):
         write_registration(tmp_path / "r.json", registration, [CubeSource("a.hdr")], np.ones(5), "box")
 
 
-@pytest.mark.parametrize("spec", ["mtf:0.2", "mtf:0.29", "mtf:0.5", "gauss:0.8", "gauss:2", "bicubic"])
-def test_width_is_where_the_psf_has_half_its_peak(spec):
-    """The PSF by the slow way: the inverse Fourier transform of its transfer function."""
-    transfer = Psf.parse(spec).transfer
+def test_an_estimated_psf_keeps_axes_angle_and_standard_errors(tmp_path, registration):
+    path = tmp_path / "r.json"
+    sources = [CubeSource(str(tmp_path / name)) for name in NAMES]
+    write_registration(path, registration, sources, np.ones(5), "gauss:1.2,0.9,30", (0.1, 0.05, 4.0))
+    found = read_registration_file(path).psf
+    assert found.kind == "gauss:1.2,0.9,30"
+    assert (*found.fwhm, found.angle) == pytest.approx((1.2, 0.9, 30))
+    assert found.stderr == (0.1, 0.05, 4.0)
 
-    def psf(x: float) -> float:
-        return 2 * quad(lambda f: float(transfer(np.array(f))) * np.cos(2 * np.pi * f * x), 0, 40, limit=2000)[0]
 
-    assert psf(fwhm(spec) / 2) == pytest.approx(psf(0) / 2, rel=2e-3)
+def test_a_given_psf_has_no_standard_error(path):
+    assert json.loads(path.read_text())["psf"]["stderr"] is None
 
 
-def test_width_of_the_box_is_one_pixel():
-    assert fwhm("box") == 1
+def test_a_psf_that_is_none_is_named(path):
+    content = json.loads(path.read_text())
+    content["psf"]["kind"] = "auto"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ReadError, match=r"psf\.kind: a PSF is needed here, which auto is not"):
+        read_registration(path)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,18 @@ import typer
 
 from hsimisr import __version__, metrics
 from hsimisr.cli.evaluate import cut_truth
-from hsimisr.cli.options import BandsAsFrames, Device, Frames, PsfOption, Reference, Scale, Sets, Settings
+from hsimisr.cli.options import (
+    BandsAsFrames,
+    Device,
+    Frames,
+    PsfOption,
+    Reference,
+    Scale,
+    SchedulerOption,
+    Sets,
+    Settings,
+    WorkersOption,
+)
 from hsimisr.cli.plain_json import to_json
 from hsimisr.cli.progress import ProgressBar
 from hsimisr.geometry import Grid, View
@@ -20,8 +32,9 @@ from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.registration.store import for_frames, read_registration_file
 
 if TYPE_CHECKING:
-    from hsimisr.cube import Cube
+    from hsimisr.cube import Cube, FrameStack
     from hsimisr.pipeline.events import Result
+    from hsimisr.pipeline.tiled import TiledResult
 
 
 def refine(
@@ -37,34 +50,56 @@ def refine(
     reference: Reference = 0,
     bands_as_frames: BandsAsFrames = False,
     device: Device = "auto",
+    workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
-    """Super-resolve FRAMES and write the refined cube, its standard deviation and OUT.json."""
+    """Super-resolve FRAMES and write the refined cube, its standard deviation and OUT.json.
+
+    A result too large for memory, or one that workers share, is made of tiles in a hidden folder beside OUT; the same
+    command goes on with them if it was stopped.
+    """
+    if workers is not None and scheduler is not None:
+        raise typer.BadParameter("give --workers or --scheduler, not both")
     stored = {} if registration is None else {"psf": read_registration_file(registration).psf.kind}
     settings = PipelineConfig.build(config, {"scale": scale, "psf": psf}, sets, stored)
     check_path(out)
     stack = open_frames(frames, reference, bands_as_frames)
     whole = View.whole(stack.reference_frame.shape_yx)
-    window = None if view is None else View.parse(view).clipped(whole.shape)
-    target = None if truth is None else _target(truth, out, settings.scale, window or whole)
+    window = whole if view is None else View.parse(view).clipped(whole.shape)
+    target = None if truth is None else _target(truth, out, settings.scale, window)
     known = None if registration is None else for_frames(registration, stack)
+    from hsimisr.cli.tiled_run import needs_tiles, tiled_result, worker_processes
     from hsimisr.pipeline.context import Context  # torch is loaded only when there is work for it
     from hsimisr.pipeline.device import choose_device, use_available_threads
-    from hsimisr.pipeline.export import refined_cube, uncertainty_cube
     from hsimisr.pipeline.run import refine as run
 
     use_available_threads()
-    with ProgressBar() as bar:
-        context = Context(0, choose_device(device), seed, bar, threading.Event())
-        result = run(stack, settings, view=window, registration=known, context=context)
+    bar = ProgressBar()
+    context = Context(0, choose_device(device), seed, bar, threading.Event())
+    if workers is None and scheduler is None and not needs_tiles(stack, settings, window):
+        with bar:
+            result = run(stack, settings, view=window, registration=known, context=context)
+        _save(out, result, result.estimate.grid, stack, seed, target)
+        return
+    processes = worker_processes(workers, scheduler, device)
+    with tiled_result(out, stack, settings, window, known, context, bar, processes, target is not None) as tiled:
+        _save(out, tiled, tiled.grid, stack, seed, target)
+
+
+def _save(
+    out: Path, result: Result | TiledResult, grid: Grid, stack: FrameStack, seed: int, target: Cube | None
+) -> None:
+    from hsimisr.pipeline.export import refined_cube, uncertainty_cube
+
     cube = refined_cube(result, stack.reference_frame)
     provenance = _provenance(result, [frame.name for frame in stack.frames], seed)
     if target is not None:
-        provenance["metrics"] = metrics.evaluate(target.read(), cube.read(), settings.scale).summary()
+        provenance["metrics"] = metrics.evaluate(target.read(), cube.read(), grid.scale).summary()
     write_cube(out, cube, uncertainty_cube(result, stack.reference_frame), provenance)
     sidecar = Path(f"{out}.json")
     sidecar.write_text(to_json(provenance), encoding="utf-8")
-    _report(out, result, provenance)
+    _report(out, result, grid, provenance)
 
 
 def _target(truth: str, out: Path, scale: int, view: View) -> Cube:
@@ -72,7 +107,7 @@ def _target(truth: str, out: Path, scale: int, view: View) -> Cube:
     return cut_truth(open_cube(truth), out.name, Grid.of_view(view, scale).shape, scale, view)
 
 
-def _provenance(result: Result, names: list[str], seed: int) -> dict[str, Any]:
+def _provenance(result: Result | TiledResult, names: list[str], seed: int) -> dict[str, Any]:
     registration = result.scene.registration
     return {
         "hsimisr": __version__,
@@ -81,16 +116,25 @@ def _provenance(result: Result, names: list[str], seed: int) -> dict[str, Any]:
         "device": result.diagnostics["device"],
         "view": result.diagnostics["view"],
         "timings": result.diagnostics["timings"],
+        "psf": result.scene.psf,
         "rank": result.scene.subspace.rank,
         "frames": [
-            {"name": name, "shift": frame.shift.tolist(), "excluded": frame.excluded, "reason": frame.reason}
+            {
+                "name": name,
+                "model": frame.model,
+                "matrix": frame.matrix.tolist(),
+                "gain": frame.gain,
+                "chi2": frame.chi2 if math.isfinite(frame.chi2) else None,
+                "excluded": frame.excluded,
+                "reason": frame.reason,
+            }
             for name, frame in zip(names, registration.frames, strict=True)
         ],
     }
 
 
-def _report(out: Path, result: Result, provenance: dict[str, Any]) -> None:
-    grid, scene = result.estimate.grid, result.scene
+def _report(out: Path, result: Result | TiledResult, grid: Grid, provenance: dict[str, Any]) -> None:
+    scene = result.scene
     used, total = len(scene.registration.included), len(scene.registration.frames)
     typer.echo(
         f"{out}: {scene.subspace.bands} bands, {grid.shape[0]} x {grid.shape[1]} pixels at x{grid.scale} "
@@ -98,7 +142,7 @@ def _report(out: Path, result: Result, provenance: dict[str, Any]) -> None:
         f"{sum(provenance['timings'].values()):.1f} s"
     )
     for frame in provenance["frames"]:
-        if frame["excluded"]:
-            typer.echo(f"left out {frame['name']}: {frame['reason']}")
+        if frame["reason"]:
+            typer.echo(f"{'left out' if frame['excluded'] else 'note on'} {frame['name']}: {frame['reason']}")
     if "metrics" in provenance:
         typer.echo("against the truth: " + ", ".join(f"{k} {v:.3f}" for k, v in provenance["metrics"].items()))

@@ -6,12 +6,15 @@ import threading
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+import numpy.typing as npt
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from hsimisr.cli.options import BandsAsFrames, Device, Frames, PsfOption, Reference, Scale, Sets, Settings
 from hsimisr.cli.progress import ProgressBar
+from hsimisr.cube import FrameStack
 from hsimisr.io.open import open_frames
 from hsimisr.io.write import check_folder
 from hsimisr.physics.types import Registration
@@ -36,6 +39,7 @@ def register(
     from hsimisr.pipeline.context import Context  # torch is loaded only when there is work for it
     from hsimisr.pipeline.device import choose_device, use_available_threads
     from hsimisr.pipeline.scene import estimate_scene
+    from hsimisr.registration.bounds import unknown_scene_bound
     from hsimisr.registration.store import write_registration
 
     use_available_threads()
@@ -43,16 +47,31 @@ def register(
         context = Context(0, choose_device(device), 0, bar, threading.Event())
         scene = estimate_scene(stack, settings, context)
     sources = [frame.source for frame in stack.frames if frame.source is not None]
-    write_registration(out, scene.registration, sources, scene.noise, settings.psf)
-    Console().print(motion_table(scene.registration, [frame.name for frame in stack.frames]))
+    write_registration(out, scene.registration, sources, scene.noise, scene.psf, scene.psf_stderr)
+    Console().print(motion_table(scene.registration, stack, unknown_scene_bound(scene, stack.reference_frame.shape_yx)))
+    if scene.psf_stderr is not None:
+        typer.echo(f"PSF found from the frames: {scene.psf}, width ± {scene.psf_stderr[0]:.2f} px")
 
 
-def motion_table(registration: Registration, names: list[str]) -> Table:
-    """Shift and error bar of every frame, and why a frame was left out."""
-    table = Table("frame", "dy [px]", "dx [px]", "remarks")
-    for k, (name, frame) in enumerate(zip(names, registration.frames, strict=True)):
-        shift, error = frame.shift, frame.covariance.diagonal() ** 0.5
-        remarks = "reference" if k == registration.reference else frame.reason
-        cells = [f"{d:+.4f} ± {e:.4f}" for d, e in zip(shift, error, strict=True)]
-        table.add_row(name, *cells, remarks)
+def motion_table(registration: Registration, stack: FrameStack, bound: npt.NDArray[np.float64]) -> Table:
+    """How the middle of the reference moved in every frame, its error bar and bound, and remarks on the frame."""
+    from hsimisr.physics.motion import forward_motion
+
+    table = Table("frame", "model", "dy [px]", "dx [px]", "bound [px]", "gain", "chi2", "remarks")
+    middle = (np.array(stack.reference_frame.shape_yx) - 1) / 2
+    for k, (frame, motion) in enumerate(zip(stack.frames, registration.frames, strict=True)):
+        if k == registration.reference:
+            table.add_row(frame.name, "", "0", "0", "", "", _number(motion.chi2, ".2f"), motion.reason or "reference")
+            continue
+        moved = forward_motion(motion, middle) - middle
+        error = motion.covariance.diagonal() ** 0.5
+        cells = [f"{d:+.4f} ± {e:.4f}" for d, e in zip(moved, error, strict=True)]
+        possible = _number(float(np.sqrt(np.trace(bound[k]) / 2)), ".4f")
+        table.add_row(
+            frame.name, motion.model, *cells, possible, f"{motion.gain:.3f}", _number(motion.chi2, ".2f"), motion.reason
+        )
     return table
+
+
+def _number(value: float, form: str) -> str:
+    return format(value, form) if np.isfinite(value) else ""

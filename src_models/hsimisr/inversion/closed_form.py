@@ -52,10 +52,24 @@ class ClosedForm:
     log_determinant: torch.Tensor
 
     @classmethod
-    def build(cls, canvas: Canvas, phases: torch.Tensor, weight: torch.Tensor, precision: torch.Tensor) -> ClosedForm:
-        """From responses, inverse noise variances ``(K, r)`` and prior precision ``(r, s*s, h, w//2+1)``."""
+    def build(
+        cls,
+        canvas: Canvas,
+        phases: torch.Tensor,
+        weight: torch.Tensor,
+        precision: torch.Tensor,
+        uniform: bool = True,
+    ) -> ClosedForm:
+        """From responses, inverse noise variances ``(K, r)`` and prior precision ``(r, s*s, h, w//2+1)``.
+
+        Args:
+            uniform: whether the motion is the same everywhere; where it is not, the phases between aliases average
+                out over the frame, and only their powers count.
+        """
         r, a = precision.shape[:2]
         blocks = data_blocks(phases, weight.to(phases.dtype))
+        if not uniform:
+            blocks = torch.diag_embed(blocks.diagonal(dim1=-2, dim2=-1))
         diagonal = torch.diag_embed(precision.reshape(r, a, -1).transpose(1, 2))
         covariance, logdet = inverse_and_log_determinant(blocks + diagonal)
         weight = _plane_weight(canvas, precision.device)

@@ -21,11 +21,12 @@ from hsimisr.inversion.config import (
     TotalVariationConfig,
 )
 from hsimisr.inversion.iterative import back_project, total_variation
+from hsimisr.inversion.robust import solve_robustly
 from hsimisr.inversion.variance import posterior_variance
 from hsimisr.physics.canvas import Canvas
 from hsimisr.physics.observations import Observations, lay_out
 from hsimisr.physics.psf import Psf
-from hsimisr.physics.types import SceneModel
+from hsimisr.physics.types import FrameMotion, SceneModel, Subspace
 
 Float32 = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -46,7 +47,7 @@ class FrameWindow:
 def observe(window: FrameWindow, scene: SceneModel, view: View, device: torch.device) -> Observations:
     """Lay the frames of a window out on the canvas of a view."""
     canvas = Canvas.around(view, MARGIN, scene.scale)
-    offsets = [_eigen_offset(scene, k) for k in range(len(window.frames))]
+    offsets = [eigen_offset(scene.subspace, motion) for motion in scene.registration.frames]
     observations = lay_out(
         window.frames, window.masks, scene.registration, canvas, Psf.parse(scene.psf), device, window.starts, offsets
     )
@@ -72,7 +73,8 @@ def invert(
     """
     grid = Grid.of_view(view, scene.scale)
     registration = scene.registration
-    levelled = [f - _eigen_offset(scene, k)[:, None, None].astype(np.float32) for k, f in enumerate(window.frames)]
+    offsets = [eigen_offset(scene.subspace, motion) for motion in registration.frames]
+    levelled = [f - o[:, None, None].astype(np.float32) for f, o in zip(window.frames, offsets, strict=True)]
     match config:
         case BicubicConfig():
             k = registration.reference
@@ -90,9 +92,13 @@ def invert(
         psf = Psf.parse(scene.psf)
         if config.inflate:
             observations = lmmse.inflated(observations, registration, scene.prior, psf)
-        found = lmmse.solve(observations, scene.prior, config, on_step)
+        found = solve_robustly(observations, scene.prior, config, on_step)
         found = lmmse.follow_contrast(found, config, scene.contrast_levels, on_step)
-        variance = posterior_variance(observations, scene.prior, psf, found.contrast) if with_variance else None
+        variance = (
+            posterior_variance(found.equations.observations, scene.prior, psf, found.contrast)
+            if with_variance
+            else None
+        )
         return lmmse.view_image(canvas, found.spectrum), variance
     margin_grid = Grid(grid.scale, canvas.origin, canvas.hr_shape)
     first = baselines.registered_mean(levelled, window.masks, window.starts, registration, margin_grid)
@@ -105,10 +111,8 @@ def invert(
     return lmmse.view_image(canvas, spectrum), None
 
 
-def _eigen_offset(scene: SceneModel, frame: int) -> npt.NDArray[np.float64]:
-    """A frame's offset as eigen-images see it ``(r,)``; the mean spectrum scales with the gain."""
-    motion = scene.registration.frames[frame]
-    subspace = scene.subspace
+def eigen_offset(subspace: Subspace, motion: FrameMotion) -> npt.NDArray[np.float64]:
+    """A frame's offset as eigen-images see it ``(r,)``, noise units; the mean spectrum scales with the gain."""
     good = ~subspace.bad
     offset = np.zeros(int(good.sum())) if motion.offset is None else motion.offset[good]
     offset = offset + (motion.gain - 1.0) * subspace.mean[good]

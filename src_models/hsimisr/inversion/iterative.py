@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
-from hsimisr.inversion.closed_form import ClosedForm
 from hsimisr.inversion.solver import NormalEquations, conjugate_gradients
 from hsimisr.physics.observations import Observations
 
@@ -58,8 +58,7 @@ def total_variation(
     waves = torch.cos(2 * torch.pi * fy / canvas.scale) + torch.cos(2 * torch.pi * fx / canvas.scale)
     laplacian = (4 - 2 * waves).float()
     precision = penalty[:, None, None, None] * laplacian + 1e-6
-    closed = ClosedForm.build(canvas, observations.operator.phases, observations.trust, precision)
-    data_side = observations.operator.adjoint(observations.precision * observations.data)
+    equations = NormalEquations.under(observations, precision)
     spectrum = start
     dual = torch.zeros_like(_gradient(image))
     threshold = (weight / penalty[:, None, None])[:, None]
@@ -71,8 +70,8 @@ def total_variation(
         split = shifted * (1 - threshold / length.clamp_min(1e-12)).clamp_min(0)
         dual = shifted - split
         pull = canvas.to_spectrum(_divergence(split - dual)) * penalty[:, None, None, None]
-        equations = NormalEquations(observations, precision, closed, data_side + pull)
-        spectrum, _ = conjugate_gradients(equations, INNER_STEPS, 1e-6, spectrum)
+        pulled = replace(equations, right_side=equations.right_side + pull)
+        spectrum, _ = conjugate_gradients(pulled, INNER_STEPS, 1e-6, spectrum)
     return spectrum
 
 

@@ -57,11 +57,15 @@ class Solution:
 
 
 def solve(
-    observations: Observations, prior: PowerSpectrum, config: LmmseConfig, on_step: Callable[[int], None] | None = None
+    observations: Observations,
+    prior: PowerSpectrum,
+    config: LmmseConfig,
+    on_step: Callable[[int], None] | None = None,
+    start: torch.Tensor | None = None,
 ) -> Solution:
-    """The posterior mean under a stationary prior."""
+    """The posterior mean under a stationary prior; `start` is a spectrum to begin from."""
     equations = NormalEquations.build(observations, prior)
-    spectrum, steps = conjugate_gradients(equations, config.iterations, config.tolerance, None, on_step)
+    spectrum, steps = conjugate_gradients(equations, config.iterations, config.tolerance, start, on_step)
     return Solution(spectrum, equations, steps)
 
 

@@ -23,8 +23,9 @@ def misfit(found: Solution, lowest: float) -> npt.NDArray[np.float64]:
     """
     o = found.equations.observations
     error = o.data - o.operator.forward(found.spectrum)
-    count = (o.weight > 0).sum((1, 2, 3)).clamp_min(1)[:, None]
-    power = (o.weight * error**2).sum((2, 3)) / count
+    full = o.weight.amax((1, 2, 3), keepdim=True).clamp_min(1e-12)
+    trusted = (o.weight > full / 2).float()  # what a frame shows of something else says nothing about its noise
+    power = full[:, :, 0, 0] * (trusted * error**2).sum((2, 3)) / trusted.sum((2, 3)).clamp_min(1)
     leverage = found.equations.closed_form.leverage(o.operator.phases, o.trust)
     freedom = 1 - leverage
     estimate = torch.where(freedom > LEAST_FREEDOM, power / freedom.clamp_min(LEAST_FREEDOM), o.variance)

@@ -18,7 +18,10 @@ class NormalEquations:
 
     Attributes:
         precision: prior precision Q ``(r, s*s, h, w//2+1)``.
-        closed_form: the inverse where nothing is masked; the preconditioner.
+        closed_form: the inverse where nothing is masked and all frames move by pure shifts; where they move otherwise,
+            what the inverse is like around the middle of the view.
+        preconditioner: the closed form, or where motion varies over the frame one that leaves the phases between
+            aliases out: as good everywhere, while that of the middle misleads at the borders.
         right_side: what the solution is pulled to; ``A' W y`` for a zero prior mean.
         contrast: map v ``(H, W)`` that modulates the prior to ``Q^(1/2) diag(1 / v) Q^(1/2)``, or None.
     """
@@ -26,27 +29,31 @@ class NormalEquations:
     observations: Observations
     precision: torch.Tensor
     closed_form: ClosedForm
+    preconditioner: ClosedForm
     right_side: torch.Tensor
     contrast: torch.Tensor | None = None
 
     @classmethod
     def build(cls, observations: Observations, prior: PowerSpectrum) -> NormalEquations:
-        precision = prior_precision(prior, observations.canvas, observations.data.device)
+        return cls.under(observations, prior_precision(prior, observations.canvas, observations.data.device))
+
+    @classmethod
+    def under(cls, observations: Observations, precision: torch.Tensor) -> NormalEquations:
+        """For a prior precision ``(r, s*s, h, w//2+1)``."""
         o = observations
-        closed = ClosedForm.build(o.canvas, o.operator.phases, o.trust, precision)
-        return cls(o, precision, closed, o.operator.adjoint(o.precision * o.data))
+        closed, preconditioner = _inverses(o, precision)
+        return cls(o, precision, closed, preconditioner, o.operator.adjoint(o.precision * o.data))
 
     def with_contrast(self, contrast: torch.Tensor) -> NormalEquations:
         """The same data under a prior that follows a contrast map; preconditioned by its geometric mean."""
-        o = self.observations
         strength = float((-contrast.log().mean()).exp())
-        closed = ClosedForm.build(o.canvas, o.operator.phases, o.trust, self.precision * strength)
-        return replace(self, closed_form=closed, contrast=contrast)
+        closed, preconditioner = _inverses(self.observations, self.precision * strength)
+        return replace(self, closed_form=closed, preconditioner=preconditioner, contrast=contrast)
 
     def start(self) -> torch.Tensor:
         """The closed-form solution of the filled frames: close to the solution except near what was not measured."""
         o = self.observations.filled()
-        return self.closed_form.apply(o.operator.adjoint(o.precision * o.data))
+        return self.preconditioner.apply(o.operator.adjoint(o.precision * o.data))
 
     def apply(self, spectrum: torch.Tensor) -> torch.Tensor:
         o = self.observations
@@ -65,6 +72,15 @@ class NormalEquations:
         error = o.data - o.operator.forward(spectrum)
         fit = float((o.precision * error**2).sum(dtype=torch.float64))
         return fit + float(o.canvas.dot(spectrum, self.regularise(spectrum)).sum())
+
+
+def _inverses(observations: Observations, precision: torch.Tensor) -> tuple[ClosedForm, ClosedForm]:
+    """The closed form and the preconditioner under a stationary prior."""
+    operator, trust = observations.operator, observations.trust
+    closed = ClosedForm.build(operator.canvas, operator.phases, trust, precision)
+    if operator.uniform:
+        return closed, closed
+    return closed, ClosedForm.build(operator.canvas, operator.phases, trust, precision, uniform=False)
 
 
 def conjugate_gradients(
@@ -88,10 +104,10 @@ def conjugate_gradients(
     """
     dot = equations.observations.canvas.dot
     right = equations.right_side
-    target = dot(right, equations.closed_form.apply(right)) * tolerance**2
+    target = dot(right, equations.preconditioner.apply(right)) * tolerance**2
     x = equations.start() if start is None else start
     residual = right - equations.apply(x)
-    z = equations.closed_form.apply(residual)
+    z = equations.preconditioner.apply(residual)
     direction = z
     rz = dot(residual, z)
     for step in range(iterations):
@@ -104,7 +120,7 @@ def conjugate_gradients(
         alpha = _image_factor(moving * rz / dot(direction, product).clamp_min(1e-300))
         x = x + alpha * direction
         residual = residual - alpha * product
-        z = equations.closed_form.apply(residual)
+        z = equations.preconditioner.apply(residual)
         rz_next = dot(residual, z)
         direction = z + _image_factor(rz_next / rz.clamp_min(1e-300)) * direction
         rz = rz_next

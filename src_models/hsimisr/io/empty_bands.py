@@ -10,6 +10,7 @@ import numpy.typing as npt
 from dask.base import compute
 
 WINDOW = 64  # side of a sampled window, pixels
+HERE = "threads"  # even in a worker of a cluster, whose tasks would else go through its scheduler
 
 Mask = npt.NDArray[np.bool_]
 
@@ -22,15 +23,15 @@ def empty_bands(data: da.Array, nodata: float | None) -> Mask:
     """
     height, width = data.shape[1:]
     if height * width <= 5 * WINDOW**2:
-        return _empty(np.asarray(data.compute()), nodata)
+        return _empty(np.asarray(data.compute(scheduler=HERE)), nodata)
     centres = [(0.5, 0.5), (0.25, 0.25), (0.25, 0.75), (0.75, 0.25), (0.75, 0.75)]
     windows = [data[:, _window(y, height), _window(x, width)] for y, x in centres]
-    empty = np.logical_and.reduce([_empty(np.asarray(w), nodata) for w in compute(*windows)])
+    empty = np.logical_and.reduce([_empty(np.asarray(w), nodata) for w in compute(*windows, scheduler=HERE)])
     if not empty.all():
         return np.asarray(empty)
     rows, columns = data.numblocks[1:]
     for row, column in product(range(rows), range(columns)):
-        empty = _empty(np.asarray(data.blocks[:, row, column].compute()), nodata)
+        empty = _empty(np.asarray(data.blocks[:, row, column].compute(scheduler=HERE)), nodata)
         if not empty.all():
             break
     return np.asarray(empty)

@@ -93,33 +93,48 @@ class Canvas:
 
     def to_spectrum(self, image: torch.Tensor) -> torch.Tensor:
         """Spectrum ``(..., s*s, h, w//2+1)`` of HR images ``(..., s h, s w)``."""
-        s, (h, w) = self.scale, self.shape
-        full = torch.fft.fft2(image)
-        groups = full.reshape(*image.shape[:-2], s, h, s, w).transpose(-3, -2)
-        return groups.reshape(*image.shape[:-2], s * s, h, w)[..., : self.half_width].contiguous()
+        groups = _mirrored(torch.fft.rfft2(image).flatten(-2), self._from_half_plane)
+        return groups.unflatten(-1, (self.scale**2, self.shape[0], self.half_width))
 
     def to_image(self, spectrum: torch.Tensor) -> torch.Tensor:
         """HR images ``(..., s h, s w)`` of a spectrum."""
-        s, (h, w) = self.scale, self.shape
-        index, mirrored = (t.to(spectrum.device) for t in self._half_plane)
-        flat = spectrum.reshape(*spectrum.shape[:-3], s * s * h * self.half_width)[..., index]
-        flat = torch.where(mirrored, flat.conj(), flat)
-        half = flat.reshape(*spectrum.shape[:-3], s * h, s * w // 2 + 1)
-        return torch.fft.irfft2(half, s=(s * h, s * w))
+        height, width = self.hr_shape
+        half = _mirrored(spectrum.flatten(-3), self._to_half_plane).unflatten(-1, (height, width // 2 + 1))
+        return torch.fft.irfft2(half, s=(height, width))
 
     @cached_property
-    def _half_plane(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """For each entry of the HR half plane, where it is stored, and whether as its mirror image."""
+    def _from_half_plane(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """For each stored entry, its place in the HR half plane, and -1 where that holds its mirror image."""
+        height, width = self.hr_shape
+        rows, cols = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
+        mirrored = cols > width // 2
+        rows, cols = np.where(mirrored, -rows % height, rows), np.where(mirrored, width - cols, cols)
+        index = self._by_group(rows * (width // 2 + 1) + cols).astype(np.int64)
+        sign = np.where(self._by_group(mirrored) > 0, -1.0, 1.0).astype(np.float32)
+        return torch.from_numpy(index.ravel()), torch.from_numpy(sign.ravel())
+
+    @cached_property
+    def _to_half_plane(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """For each entry of the HR half plane, where it is stored, and -1 where that is its mirror image."""
         s, (h, w) = self.scale, self.shape
         rows, cols = np.meshgrid(np.arange(s * h), np.arange(s * w // 2 + 1), indexing="ij")
         mirrored = cols % w >= self.half_width
         rows, cols = np.where(mirrored, -rows % (s * h), rows), np.where(mirrored, -cols % (s * w), cols)
         group = (rows // h) * s + cols // w
         index = (group * h + rows % h) * self.half_width + cols % w
-        return torch.from_numpy(index.ravel()), torch.from_numpy(mirrored.ravel())
+        sign = np.where(mirrored, -1.0, 1.0).astype(np.float32)
+        return torch.from_numpy(index.ravel()), torch.from_numpy(sign.ravel())
 
     def dot(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """Inner products ``(...)`` of the HR images of two spectra ``(..., s*s, h, w//2+1)``, in float64."""
         weight = torch.from_numpy(self.half_weight).to(a.device)
         columns = (a.real * b.real + a.imag * b.imag).sum(-2).sum(-2).double()
         return (columns @ weight.double()) / (self.hr_shape[0] * self.hr_shape[1])
+
+
+def _mirrored(values: torch.Tensor, places: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """Entries of a spectrum by place; those stored as their mirror image are conjugated."""
+    index, sign = (part.to(values.device) for part in places)
+    out = values[..., index]
+    torch.view_as_real(out)[..., 1] *= sign
+    return out

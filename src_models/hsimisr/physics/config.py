@@ -9,6 +9,12 @@ from pydantic import Field
 from hsimisr.settings import Settings
 
 MAX_RANK = 16
+AUTO = "auto"
+"""In place of a PSF: find it from the frames."""
+FORMS = (
+    "box, mtf:<0.01 to 0.63>, gauss:<FWHM in LR pixels> or bicubic; mtf and gauss also take two axes and an angle, "
+    "as in gauss:1.2,0.9,30"
+)
 
 
 class SubspaceConfig(Settings):
@@ -20,16 +26,38 @@ class SubspaceConfig(Settings):
 
 def check_psf(text: str) -> str:
     """Validate a PSF specification; raises ValueError that names the accepted forms."""
-    kind, _, value = text.partition(":")
-    forms = "box, mtf:<0.01 to 0.63>, gauss:<FWHM in LR pixels> or bicubic"
-    if kind in ("box", "bicubic") and not value:
-        return text
+    psf_numbers(text)
+    return text
+
+
+def check_psf_choice(text: str) -> str:
+    """Validate a PSF specification or `auto`; raises ValueError that names the accepted forms."""
+    if text != AUTO:
+        try:
+            check_psf(text)
+        except ValueError as error:
+            raise ValueError(f"{error}, or auto to find it from the frames") from None
+    return text
+
+
+def psf_numbers(text: str) -> tuple[float, ...]:
+    """The numbers of a PSF specification: none, one, or one along each axis and an angle in degrees.
+
+    Raises:
+        ValueError: the text is no PSF; names the accepted forms.
+    """
+    kind, _, values = text.partition(":")
+    if kind in ("box", "bicubic") and not values:
+        return ()
+    if text == AUTO:
+        raise ValueError(f"a PSF is needed here, which auto is not: give one of {FORMS}")
+    limits = {"mtf": (0.01, 0.63), "gauss": (0.05, 10.0)}.get(kind)
     try:
-        number = float(value)
+        numbers = tuple(float(value) for value in values.split(","))
     except ValueError:
-        raise ValueError(f"PSF {text!r} is not one of {forms}") from None
-    if kind == "mtf" and 0.01 <= number <= 0.63:
-        return text
-    if kind == "gauss" and 0.05 <= number <= 10:
-        return text
-    raise ValueError(f"PSF {text!r} is not one of {forms}")
+        numbers = ()
+    if limits is not None and len(numbers) in (1, 3):
+        low, high = limits
+        if all(low <= number <= high for number in numbers[:2]) and all(abs(angle) <= 180 for angle in numbers[2:]):
+            return numbers
+    raise ValueError(f"PSF {text!r} is not one of {FORMS}")

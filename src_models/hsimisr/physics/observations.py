@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,9 +13,10 @@ from scipy.ndimage import gaussian_filter
 from hsimisr.geometry import apply_motion
 from hsimisr.physics.canvas import Canvas
 from hsimisr.physics.motion import invert_motion
-from hsimisr.physics.operator import ObservationOperator, ShiftOperator, WarpOperator
+from hsimisr.physics.operator import ObservationOperator, ShiftOperator
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import FrameMotion, Registration
+from hsimisr.physics.warp import WarpOperator
 
 GUARD = 2
 """Ring of LR pixels at the canvas edge without data: what a PSF could carry around the periodic boundary."""
@@ -116,12 +118,8 @@ def lay_out(
             value = value - offsets[k][:, None, None].astype(np.float32)
         data[(n, slice(None), *target)] = np.where(seen, value / np.float32(motions[n].gain), 0)
         weight[(n, 0, *target)] = seen * (motions[n].weight * motions[n].gain ** 2)
-    operator: ObservationOperator
-    if registration.is_shift:
-        shifts = np.stack([motion.shift for motion in motions]) - moved
-        operator = ShiftOperator(canvas, psf, shifts, device)
-    else:
-        operator = WarpOperator(canvas, psf, motions, moved, device)
+    operator = operator_for(canvas, psf, motions, moved, device)
+    if isinstance(operator, WarpOperator):
         weight *= np.stack([_shows_canvas(canvas, *placed) for placed in zip(motions, moved, strict=True)])[:, None]
     return Observations(
         operator,
@@ -129,6 +127,15 @@ def lay_out(
         torch.from_numpy(weight).to(device),
         torch.ones(len(used), r, device=device),
     )
+
+
+def operator_for(
+    canvas: Canvas, psf: Psf, motions: Sequence[FrameMotion], offsets: npt.NDArray[np.int64], device: torch.device
+) -> ObservationOperator:
+    """The operator of frames that were moved onto the canvas by whole pixels `offsets` ``(K, 2)``."""
+    if all(motion.is_shift for motion in motions):
+        return ShiftOperator(canvas, psf, np.stack([motion.shift for motion in motions]) - offsets, device)
+    return WarpOperator(canvas, psf, list(motions), offsets, device)
 
 
 def canvas_offset(motion: FrameMotion, canvas: Canvas) -> npt.NDArray[np.int64]:

@@ -19,8 +19,8 @@ from scipy.sparse import csr_array
 from scipy.special import ndtr
 
 from hsimisr.errors import ConfigError
-from hsimisr.physics.config import check_psf
-from hsimisr.physics.psf import optics_sigma
+from hsimisr.physics.config import psf_numbers
+from hsimisr.physics.psf import gaussian_sigma, optics_sigma
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -32,15 +32,24 @@ _BASIS = BSpline.basis_element(np.arange(DEGREE + 2) - (DEGREE + 1) / 2)
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """A PSF along one axis as a quadrature rule: points and weights, in LR pixels; the weights add up to 1."""
+    """A PSF as quadrature rules, in LR pixels; the weights of each rule add up to 1.
+
+    Attributes:
+        nodes: points along either axis of the part of the PSF that is the same along both.
+        weights: of the nodes.
+        moves: where copies of that part stand ``(n, 2)``: an elongated PSF is a round one, smeared along its long axis.
+        shares: of the moves.
+    """
 
     nodes: Array
     weights: Array
+    moves: Array
+    shares: Array
 
     @property
     def reach(self) -> float:
-        """Half the width of the support, LR pixels."""
-        return float(np.abs(self.nodes).max())
+        """Half the width of the support along either axis, LR pixels."""
+        return float(np.abs(self.nodes).max() + np.abs(self.moves).max())
 
     @classmethod
     def of(cls, psf: str, scale: int) -> Kernel:
@@ -49,7 +58,13 @@ class Kernel:
         Raises:
             ConfigError: the PSF specification is not known.
         """
-        density, edges, detail = _density(psf)
+        try:
+            numbers = psf_numbers(psf)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+        kind = psf.partition(":")[0]
+        sigmas = [_SIGMAS[kind](number) for number in numbers[:2]]
+        density, edges, detail = _density(kind, min(sigmas, default=0.0))
         panel = min(0.25 / scale, detail)
         points, weights = np.polynomial.legendre.leggauss(4)
         all_nodes, all_weights = [], []
@@ -60,7 +75,7 @@ class Kernel:
             all_weights.append((half * weights).ravel())
         nodes = np.concatenate(all_nodes)
         mass = np.concatenate(all_weights) * density(nodes)
-        return cls(nodes, mass / mass.sum())
+        return cls(nodes, mass / mass.sum(), *_smear(sigmas, numbers[2:], scale))
 
 
 def spline_coefficients(images: npt.NDArray[np.floating]) -> Array:
@@ -103,21 +118,31 @@ def _basis(position: Array, size: int) -> tuple[Indices, Array]:
     return np.where(index >= size, 2 * (size - 1) - index, index), weight
 
 
-def _density(psf: str) -> tuple[Callable[[Array], Array], list[float], float]:
+def _smear(sigmas: list[float], angle: tuple[float, ...], scale: int) -> tuple[Array, Array]:
+    """Moves and shares of the Gaussian that is left along the long axis; one copy in place where there is none."""
+    if not angle or sigmas[0] == sigmas[1]:
+        return np.zeros((1, 2)), np.ones(1)
+    along = math.radians(angle[0] + (0 if sigmas[0] > sigmas[1] else 90))
+    sigma = math.sqrt(abs(sigmas[0] ** 2 - sigmas[1] ** 2))
+    # a sum over evenly spaced points errs by exp(-2 pi^2 sigma^2 (1 / spacing - f)^2) at the scene's frequencies f
+    spacing = 1 / (scale / math.sqrt(2) + 0.9 / sigma)
+    half = math.ceil(TAIL * sigma / spacing)
+    places = np.arange(-half, half + 1) * spacing
+    shares = np.exp(-0.5 * (places / sigma) ** 2)
+    return places[:, None] * np.array([math.cos(along), math.sin(along)]), shares / shares.sum()
+
+
+_SIGMAS = {"mtf": optics_sigma, "gauss": gaussian_sigma}
+
+
+def _density(kind: str, sigma: float) -> tuple[Callable[[Array], Array], list[float], float]:
     """Density of a PSF along one axis, the places where it is not smooth, and the size of its finest detail."""
-    try:
-        check_psf(psf)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
-    kind, _, value = psf.partition(":")
     if kind == "box":
         return np.ones_like, [-0.5, 0.5], 1.0
     if kind == "bicubic":
         return _keys, [-2.0, -1.0, 0.0, 1.0, 2.0], 1.0
     if kind == "gauss":
-        sigma = float(value) / math.sqrt(8 * math.log(2))
         return lambda u: np.exp(-0.5 * (u / sigma) ** 2), [-TAIL * sigma, TAIL * sigma], sigma
-    sigma = optics_sigma(float(value))
     reach = 0.5 + TAIL * sigma
     return lambda u: ndtr((u + 0.5) / sigma) - ndtr((u - 0.5) / sigma), [-reach, reach], sigma
 

@@ -17,11 +17,15 @@ from hsimisr.physics.types import FrameMotion, Registration
 
 Array = npt.NDArray[np.float64]
 Cubes = npt.NDArray[np.float32]
-Motion = Literal["shift", "affine", "local"]
+Motion = Literal["shift", "affine", "homography", "local"]
 
 SMALLEST_FRAME = 16  # LR pixels; smaller frames tell nothing about a method
-LINEAR = 0.01  # largest departure of an affine motion's linear part from the identity
-BEND = 0.5  # largest local motion, LR pixels
+ROTATION = math.radians(2.0)
+STRETCH = 0.02  # largest departure of each axis' scale from 1; largest shear
+TILT = 0.085  # largest sum over a row of what rotation, scale and shear or their inverse add to the identity
+PERSPECTIVE = 0.02  # largest change of scale from the middle of the frame to an edge
+BEND = 1.0  # largest local motion along each axis, LR pixels
+SMOOTH = 16.0  # half the shortest wave of a local motion, LR pixels
 OVERSAMPLING = 2  # of the warped scene, relative to the scene itself
 
 
@@ -79,9 +83,12 @@ def simulate(
         scene: HR cube ``(B, Y, X)``.
         scale: scene samples per LR pixel.
         frames: number of frames.
-        psf: ``box``, ``mtf:m``, ``gauss:fwhm`` or ``bicubic``, see `hsimisr.physics.psf`.
+        psf: ``box``, ``mtf:m``, ``gauss:fwhm`` (or with axes) or ``bicubic``, see `hsimisr.physics.psf.Psf.parse`.
         snr: dB, 20 log10(rms of the band / sigma); infinite for frames without noise.
-        motion: pure shifts; shifts with a linear part of 1 %; or shifts with a smooth field of half a pixel.
+        motion: pure shifts; `affine` adds a rotation of up to 2 degrees, scales within 2 % of 1 and a shear of up to
+            2 %; `homography` adds a perspective that changes the scale by up to 2 % from the middle to an edge;
+            `local` is affine with a field of up to 1 LR pixel along each axis on top, in waves of at least 32 LR
+            pixels.
         max_shift: largest shift along each axis, LR pixels.
         seed: the same seed gives the same motion, whatever the noise.
         shot: make the variance of the noise proportional to the signal, with the same mean.
@@ -99,7 +106,7 @@ def simulate(
     margin, shape = _layout((scene.shape[1], scene.shape[2]), scale, motion, max_shift + kernel.reach)
     for_motion, for_bend, for_gain, for_noise = np.random.default_rng(seed).spawn(4)
     matrices = _draw_motions(for_motion, frames, motion, max_shift, shape)
-    bends = [_draw_bend(for_bend, shape) if motion == "local" and k > 0 else None for k in range(frames)]
+    bends = [_draw_bend(for_bend) if motion == "local" and k > 0 else None for k in range(frames)]
     gains = 1 + gain_spread * for_gain.standard_normal(frames)
     gains[0] = 1.0
 
@@ -166,11 +173,14 @@ class _Camera:
         return self._expose(fine, centres, density)
 
     def _expose(self, coefficients: Array, centres: list[Array], samples_per_pixel: int) -> Array:
-        rows, columns = (
-            pixel_matrix(self.kernel, centre, samples_per_pixel, size)
-            for centre, size in zip(centres, coefficients.shape[1:], strict=True)
-        )
-        return np.asarray(rows @ coefficients @ columns.T)
+        total = np.zeros((len(coefficients), *(len(centre) for centre in centres)))
+        for move, share in zip(self.kernel.moves, self.kernel.shares, strict=True):
+            rows, columns = (
+                pixel_matrix(self.kernel, centre + step * samples_per_pixel, samples_per_pixel, size)
+                for centre, step, size in zip(centres, move, coefficients.shape[1:], strict=True)
+            )
+            total += share * (rows @ coefficients @ columns.T)
+        return total
 
 
 def _to_reference(points: Array, matrix: Array, bend: Bend | None) -> Array:
@@ -178,7 +188,7 @@ def _to_reference(points: Array, matrix: Array, bend: Bend | None) -> Array:
     inverse = np.linalg.inv(matrix)
     reference = apply_motion(inverse, points)
     if bend is not None:
-        # The field changes by less than 0.4 px per px, so this leaves 1e-10 of the first error of half a pixel.
+        # The field changes by less than 0.3 px per px, so this leaves 1e-13 of the first error of a pixel.
         for _ in range(25):
             reference = apply_motion(inverse, points - bend(reference))
     return reference
@@ -186,8 +196,10 @@ def _to_reference(points: Array, matrix: Array, bend: Bend | None) -> Array:
 
 def _layout(size: tuple[int, int], scale: int, motion: Motion, reach: float) -> tuple[int, tuple[int, int]]:
     """Margin in samples, and the shape of the LR frames that fit inside it."""
-    if motion == "affine":
-        reach += 2.1 * LINEAR * max(size) / scale / 2
+    if motion != "shift":
+        reach += TILT * max(size) / scale / 2
+    if motion == "homography":
+        reach += 2.3 * PERSPECTIVE * max(size) / scale / 2  # both axes at a corner, and what the tilt adds to that
     if motion == "local":
         reach += BEND
     # the first LR pixel's centre lies half a pixel inside the footprint
@@ -210,17 +222,30 @@ def _draw_motions(
     matrices = [np.eye(3)]
     for _ in range(frames - 1):
         shift = translation(rng.uniform(-max_shift, max_shift, 2))
-        if motion == "affine":
-            linear = np.eye(3)
-            linear[:2, :2] += rng.uniform(-LINEAR, LINEAR, (2, 2))
-            shift = shift @ np.linalg.inv(to_middle) @ linear @ to_middle
-        matrices.append(shift)
+        if motion != "shift":
+            turned = _draw_linear(rng)
+            if motion == "homography":
+                turned[2, :2] = rng.uniform(-PERSPECTIVE, PERSPECTIVE, 2) / (np.asarray(shape) / 2)
+            shift = shift @ np.linalg.inv(to_middle) @ turned @ to_middle
+        matrices.append(shift / shift[2, 2])
     return np.stack(matrices)
 
 
-def _draw_bend(rng: np.random.Generator, shape: tuple[int, int]) -> Bend:
-    """A smooth field ``(..., 2) -> (..., 2)``: three waves of at most one period over the frame."""
-    waves = rng.uniform(-1, 1, (3, 2)) * 2 * np.pi / np.asarray(shape)
+def _draw_linear(rng: np.random.Generator) -> Array:
+    """A rotation after a shear and a scale of each axis, as a 3x3 matrix about the origin."""
+    angle = rng.uniform(-ROTATION, ROTATION)
+    scale_y, scale_x = 1 + rng.uniform(-STRETCH, STRETCH, 2)
+    rotation = [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
+    linear = np.eye(3)
+    linear[:2, :2] = rotation @ np.array([[scale_y, rng.uniform(-STRETCH, STRETCH)], [0, scale_x]])
+    return linear
+
+
+def _draw_bend(rng: np.random.Generator) -> Bend:
+    """A smooth field ``(..., 2) -> (..., 2)``: three waves of 2 to 4 `SMOOTH` in any direction."""
+    direction = rng.uniform(0, 2 * np.pi, 3)
+    number = 2 * np.pi / rng.uniform(2 * SMOOTH, 4 * SMOOTH, 3)
+    waves = number[:, None] * np.stack([np.sin(direction), np.cos(direction)], -1)
     phases = rng.uniform(0, 2 * np.pi, (3, 2))
     sizes = rng.uniform(0.3, 1, (3, 2))
     sizes *= BEND / sizes.sum(0)
@@ -230,4 +255,6 @@ def _draw_bend(rng: np.random.Generator, shape: tuple[int, int]) -> Bend:
 def _model(matrix: Array, field: Cubes | None) -> str:
     if field is not None:
         return "local"
-    return "translation" if is_translation(matrix) else "affine"
+    if is_translation(matrix):
+        return "translation"
+    return "homography" if matrix[2, :2].any() else "affine"

@@ -78,6 +78,8 @@ class FrameMotion:
         gain, offset: ``frame = gain * scene + offset``; offset ``(B,)`` in data units.
         weight: trust in this frame, 0 to 1.
         excluded, reason: whether the frame is left out, and why.
+        chi2: how well the other frames predict this one: squared residual over predicted variance, 1 as expected; NaN
+            where it was not judged.
         model: what kind of motion this is, for people: translation, affine, local.
         field: local motion ``(2, h, w)`` on the reference grid added to the matrix's, LR pixels, or None.
     """
@@ -91,6 +93,7 @@ class FrameMotion:
     reason: str = ""
     field: Float32 | None = None
     model: str = "translation"
+    chi2: float = float("nan")
 
     @property
     def shift(self) -> Float64:
@@ -150,7 +153,8 @@ class PowerSpectrum:
 class SceneModel:
     """Everything that is estimated once per stack and shared by every view and tile.
 
-    `psf` is the specification text (see `hsimisr.physics.psf`); `misfit` ``(K, r)`` is the variance that the frames
+    `psf` is the specification text (see `hsimisr.physics.psf`), `psf_stderr` the standard errors of its two widths and
+    its angle where it was found from the frames; `misfit` ``(K, r)`` is the variance that the frames
     show beyond the noise, in units of it, or None for 1; `contrast_levels` are what local contrast is measured against
     (see `hsimisr.inversion.contrast`); `provisional` marks a model estimated from a view alone, which
     cannot be exported.
@@ -164,6 +168,7 @@ class SceneModel:
     provisional: bool = False
     misfit: Float64 | None = None
     contrast_levels: tuple[float, ...] = ()
+    psf_stderr: tuple[float, float, float] | None = None
 
     @property
     def noise(self) -> Float64:

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from hsimisr.errors import ConfigError
 from hsimisr.inversion.config import InvertConfig, LmmseConfig
-from hsimisr.physics.config import SubspaceConfig, check_psf
+from hsimisr.physics.config import SubspaceConfig, check_psf_choice
 from hsimisr.registration.config import JointConfig, RegisterConfig
 from hsimisr.settings import Settings
 
@@ -36,7 +36,10 @@ class PipelineConfig(Settings):
 
     version: Literal[1] = 1
     scale: int = Field(2, ge=1, le=8, description="HR pixels per LR pixel, along one axis")
-    psf: str = Field("mtf:0.29", description="box, mtf:<MTF at Nyquist>, gauss:<FWHM in LR pixels> or bicubic")
+    psf: str = Field(
+        "mtf:0.29",
+        description="box, mtf:<MTF at Nyquist>, gauss:<FWHM in LR pixels>, bicubic, or auto: found from the frames",
+    )
     subspace: SubspaceConfig = SubspaceConfig()
     register_: RegisterConfig = Field(JointConfig(), alias="register")
     invert: InvertConfig = LmmseConfig()
@@ -45,7 +48,7 @@ class PipelineConfig(Settings):
     diffuse: NoStage = NoStage()
     uncertainty: UncertaintyConfig = PosteriorConfig()
 
-    _check_psf = field_validator("psf")(check_psf)
+    _check_psf = field_validator("psf")(check_psf_choice)
 
     @property
     def lmmse(self) -> LmmseConfig:

@@ -22,6 +22,7 @@ class Job:
         view: part of the reference frame to refine, or None for all of it.
         kind: `view` jobs give way to newer view jobs; `region` and `cube` jobs end by cancel alone.
         registration: motion to use as it is, or None to estimate it.
+        start: motion from which to estimate it, or None to begin with whole-pixel alignment.
     """
 
     number: int
@@ -31,5 +32,6 @@ class Job:
     view: View | None = None
     kind: Literal["view", "region", "cube"] = "view"
     registration: Registration | None = None
+    start: Registration | None = None
     device: str = "auto"
     seed: int = 0

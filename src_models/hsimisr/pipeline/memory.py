@@ -36,12 +36,33 @@ def tile_side(view: View, frames: int, bands: int, rank: int, scale: int, free: 
     return side
 
 
+def fits(view: View, bands: int, rank: int, scale: int, free: int) -> bool:
+    """Whether the estimate of a view can be held in `free` bytes; where it cannot, tiles go to disk."""
+    return _result_bytes(view, bands, rank, scale) <= SHARE * free
+
+
 def check_result(view: View, bands: int, rank: int, scale: int, free: int) -> None:
     """Raise MemoryLimitError when the estimate of a view alone does not fit into `free` bytes."""
-    h, w = view.shape
-    need = 4 * h * w * (2 * rank * scale**2 + bands)
-    if need > SHARE * free:
+    if not fits(view, bands, rank, scale, free):
+        need = _result_bytes(view, bands, rank, scale)
         raise MemoryLimitError(
             f"the estimate of view {view} ({bands} bands, rank {rank}, scale {scale}) takes {need / 2**30:.1f} GiB and "
-            f"{free / 2**30:.1f} GiB are free; refine it in parts with --view"
+            f"{free / 2**30:.1f} GiB are free; refine it on the command line, which puts tiles on disk, or in parts"
         )
+
+
+def check_expanded(what: str, view: View, bands: int, scale: int, free: int) -> None:
+    """Raise MemoryLimitError when two cubes of all bands of a view do not fit into `free` bytes.
+
+    Args:
+        what: what holds them, and what to do instead; begins the message.
+    """
+    h, w = view.shape
+    need = 2 * 4 * bands * h * w * scale**2
+    if need > SHARE * free:
+        raise MemoryLimitError(f"{what} ({need / 2**30:.1f} GiB are needed, {free / 2**30:.1f} GiB are free)")
+
+
+def _result_bytes(view: View, bands: int, rank: int, scale: int) -> int:
+    h, w = view.shape
+    return 4 * h * w * (2 * rank * scale**2 + bands)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
 import torch
 
 from hsimisr.cube import FrameStack
 from hsimisr.errors import MemoryLimitError, StackError
 from hsimisr.geometry import Grid, View
 from hsimisr.inversion.config import InvertConfig, LmmseConfig
-from hsimisr.inversion.invert import MARGIN, FrameWindow, invert
+from hsimisr.inversion.invert import MARGIN, FrameWindow, OnStep, invert
 from hsimisr.inversion.residual import out_of_subspace
 from hsimisr.physics.types import Estimate, SceneModel
+from hsimisr.pipeline.blend import blend
 from hsimisr.pipeline.context import Context
 from hsimisr.pipeline.device import free_memory, is_out_of_memory
 from hsimisr.pipeline.frames import read_window, seen_by_any
 from hsimisr.pipeline.memory import check_result, tile_side
-from hsimisr.pipeline.tiles import SMALLEST, blend_weight, tiles_of
+from hsimisr.pipeline.tiles import SMALLEST, tiles_of
+
+T = TypeVar("T")
 
 
 def reconstruct(
@@ -37,9 +42,22 @@ def reconstruct(
     check_result(view, stack.bands, scene.subspace.rank, scene.scale, free)
     frames, rank = len(scene.registration.included), scene.subspace.rank
     side = tile_side(view, frames, stack.bands, rank, scene.scale, free)
+
+    def by_tiles(size: int) -> Estimate:
+        return _by_tiles(stack, scene, view, config, context, with_variance, with_residual, size)
+
+    return with_smaller_tiles(by_tiles, side, view, scene, context)
+
+
+def with_smaller_tiles(attempt: Callable[[int], T], side: int, view: View, scene: SceneModel, context: Context) -> T:
+    """Call `attempt` with a tile side, and once more with half of it where memory runs out.
+
+    Raises:
+        MemoryLimitError: memory ran out both times.
+    """
     for tries_left, size in ((1, side), (0, max(SMALLEST, side // 2))):
         try:
-            return _by_tiles(stack, scene, view, config, context, with_variance, with_residual, size)
+            return attempt(size)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -49,9 +67,52 @@ def reconstruct(
         if tries_left:
             context.progress("invert", 0, 1, f"out of memory, again with tiles of {size // 2} pixels")
     raise MemoryLimitError(
-        f"out of memory on {context.device} even with tiles of {size} LR pixels (view {view}, {frames} frames, "
-        f"rank {rank}, scale {scene.scale}); choose a smaller view, fewer frames or a lower subspace.rank"
+        f"out of memory on {context.device} even with tiles of {size} LR pixels (view {view}, "
+        f"{len(scene.registration.included)} frames, rank {scene.subspace.rank}, scale {scene.scale}); "
+        "choose a smaller view, fewer frames or a lower subspace.rank"
     )
+
+
+def invert_tile(
+    stack: FrameStack,
+    scene: SceneModel,
+    tile: View,
+    config: InvertConfig,
+    device: torch.device,
+    with_variance: bool,
+    with_residual: bool,
+    on_step: OnStep,
+) -> Estimate:
+    """The estimate of one tile, from the part of the frames that shows it.
+
+    Args:
+        on_step: called before each iteration; may raise to stop.
+    """
+    window = read_window(stack, scene.subspace.bad, tile, MARGIN, scene.registration)
+    eigen = FrameWindow(window.project(scene.subspace), window.masks, window.starts)
+    has_variance = with_variance and isinstance(config, LmmseConfig)
+    image, variance = invert(eigen, scene, tile, config, device, has_variance, on_step)
+    residual = spread = None
+    if with_residual:
+        residual, spread = out_of_subspace(
+            window.cubes, window.masks, window.starts, scene.registration, scene.subspace, tile
+        )
+    return Estimate(
+        mean=image,
+        subspace=scene.subspace,
+        grid=Grid.of_view(tile, scene.scale),
+        variance=variance if has_variance else None,
+        residual=residual,
+        residual_variance=spread,
+        measured=seen_by_any(window, scene.registration, tile),
+        method=config.method,
+    )
+
+
+def check_measured(anywhere: bool, view: View) -> None:
+    """Raise StackError where no frame holds anything of a view."""
+    if not anywhere:
+        raise StackError(f"no frame holds a valid pixel in {view}; choose another view")
 
 
 def _by_tiles(
@@ -64,47 +125,18 @@ def _by_tiles(
     with_residual: bool,
     side: int,
 ) -> Estimate:
-    grid = Grid.of_view(view, scene.scale)
-    rank, scale = scene.subspace.rank, scene.scale
-    mean = np.zeros((rank, *grid.shape), np.float32)
-    variance = np.zeros_like(mean)
-    residual = np.zeros((stack.bands, *view.shape), np.float32) if with_residual else None
-    spread = np.zeros(stack.bands)
-    has_variance = with_variance and isinstance(config, LmmseConfig)
-    measured = np.zeros(view.shape, bool)
     tiles = tiles_of(view, side)
-    for n, tile in enumerate(tiles):
-        context.progress("invert", n, len(tiles), config.method)
-        window = read_window(stack, scene.subspace.bad, tile, MARGIN, scene.registration)
-        eigen = FrameWindow(window.project(scene.subspace), window.masks, window.starts)
-        image, tile_variance = invert(
-            eigen, scene, tile, config, context.device, has_variance, lambda _: context.check()
-        )
-        lr = slice(tile.y0 - view.y0, tile.y1 - view.y0), slice(tile.x0 - view.x0, tile.x1 - view.x0)
-        measured[lr] |= seen_by_any(window, scene.registration, tile)
-        fade = blend_weight(tile, view, scale)
-        hr = tuple(
-            slice((a - o) * scale, (b - o) * scale)
-            for a, b, o in ((tile.y0, tile.y1, view.y0), (tile.x0, tile.x1, view.x0))
-        )
-        mean[(slice(None), *hr)] += image * fade
-        if has_variance and tile_variance is not None:
-            variance[(slice(None), *hr)] += tile_variance * fade
-        if residual is not None:
-            rest, tile_spread = out_of_subspace(
-                window.cubes, window.masks, window.starts, scene.registration, scene.subspace, tile
+
+    def inverted() -> Iterator[tuple[View, Estimate]]:
+        for n, tile in enumerate(tiles):
+            context.progress("invert", n, len(tiles), config.method)
+            yield (
+                tile,
+                invert_tile(
+                    stack, scene, tile, config, context.device, with_variance, with_residual, lambda _: context.check()
+                ),
             )
-            residual[(slice(None), *lr)] += rest * blend_weight(tile, view, 1)
-            spread += tile_spread / len(tiles)
-    if not measured.any():
-        raise StackError(f"no frame holds a valid pixel in {view}; choose another view")
-    return Estimate(
-        mean=mean,
-        subspace=scene.subspace,
-        grid=grid,
-        variance=variance if has_variance else None,
-        residual=residual,
-        residual_variance=spread if residual is not None else None,
-        measured=None if measured.all() else measured,
-        method=config.method,
-    )
+
+    estimate = blend(inverted(), view, view)
+    check_measured(estimate.measured is None or bool(estimate.measured.any()), view)
+    return estimate

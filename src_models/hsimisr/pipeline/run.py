@@ -45,6 +45,7 @@ def run(job: Job, sink: Sink, cancel: Cancel, cache: SceneCache | None = None) -
             job.config,
             view=job.view,
             registration=job.registration,
+            start=job.start,
             provisional=job.kind == "view",
             context=context,
             cache=cache,
@@ -78,6 +79,7 @@ def refine(
     *,
     view: View | None = None,
     registration: Registration | None = None,
+    start: Registration | None = None,
     provisional: bool = False,
     context: Context | None = None,
     cache: SceneCache | None = None,
@@ -89,6 +91,7 @@ def refine(
         config: every knob; defaults where None.
         view: part of the reference frame, or None for all of it.
         registration: motion to use as it is, or None to estimate it.
+        start: motion from which to estimate it, or None to begin with whole-pixel alignment.
         provisional: estimate the scene of a large stack from the surroundings of the view alone; such a result
             cannot be exported.
         context: device, seed, listener and cancel flag; a quiet one where None.
@@ -118,11 +121,11 @@ def refine(
         clock.lap("first_picture_s")
 
     around = view if provisional else None
-    cache = cache if registration is None and cache is not None else SceneCache()
-    scene = cache.find(stack, config, around)
+    cache = cache if cache is not None else SceneCache()
+    scene = cache.find(stack, config, around, registration, start)
     if scene is None:
-        scene = estimate_scene(stack, config, context, around, registration, first_picture)
-        cache.keep(stack, config, scene)
+        scene = estimate_scene(stack, config, context, around, registration, first_picture, start)
+        cache.keep(stack, config, scene, registration, start)
     else:
         tell(quick(scene))
     clock.lap("register_s")

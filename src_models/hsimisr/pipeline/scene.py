@@ -10,24 +10,28 @@ import numpy.typing as npt
 
 from hsimisr.cube import FrameStack
 from hsimisr.errors import StackError
-from hsimisr.geometry import View, translation
+from hsimisr.geometry import View
 from hsimisr.inversion import lmmse
 from hsimisr.inversion.fitted_prior import fitted_prior
-from hsimisr.inversion.invert import FrameWindow, observe
+from hsimisr.inversion.invert import FrameWindow, eigen_offset, observe
 from hsimisr.inversion.misfit import misfit
 from hsimisr.inversion.prior import fit_power_law
-from hsimisr.physics.config import MAX_RANK
+from hsimisr.inversion.robust import solve_robustly
+from hsimisr.physics.config import AUTO, MAX_RANK
 from hsimisr.physics.noise import FEW_BANDS, estimate_noise, measured
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.subspace import estimate_subspace
-from hsimisr.physics.types import Float32, Registration, SceneModel
+from hsimisr.physics.types import Float32, Registration, SceneModel, Subspace
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.context import Context
 from hsimisr.pipeline.device import free_memory
 from hsimisr.pipeline.frames import Window, read_window, silent_bands
 from hsimisr.pipeline.memory import tile_side
 from hsimisr.registration.config import JointConfig, NoRegistrationConfig
-from hsimisr.registration.register import identity, refine_jointly, register_pairs
+from hsimisr.registration.psf_estimate import FoundPsf, estimate_psf
+from hsimisr.registration.refine import refine_jointly
+from hsimisr.registration.register import identity, register_pairs
+from hsimisr.registration.triage import judged
 
 SAMPLE = 192
 AROUND_VIEW = 96
@@ -52,12 +56,14 @@ def estimate_scene(
     view: View | None = None,
     known: Registration | None = None,
     on_first: OnFirst | None = None,
+    start: Registration | None = None,
 ) -> SceneModel:
     """Estimate everything that a reconstruction needs to know.
 
     Args:
         view: what the user looks at; a large stack is sampled around it, and the model is provisional then.
         known: a registration to use as it is.
+        start: a registration to begin from.
         on_first: given the model, eigen-images ``(r, H, W)`` and the view they show, as soon as there are any.
 
     Raises:
@@ -69,6 +75,12 @@ def estimate_scene(
             f"{stack.reference_frame.name} is {shape[0]} x {shape[1]} pixels; "
             f"at least {LEAST_PIXELS} x {LEAST_PIXELS} are needed to estimate noise and motion"
         )
+    for given in (known, start):
+        if given is not None and (len(given.frames), given.reference) != (len(stack), stack.reference):
+            raise StackError(
+                f"the motions given are of {len(given.frames)} frames with frame {given.reference} as reference, the "
+                f"stack has {len(stack)} with frame {stack.reference}; register these frames anew"
+            )
     free = free_memory(context.device)
     room = tile_side(View.whole(shape), len(stack), stack.bands, MAX_RANK, config.scale, free)
     sample, provisional = _sample(shape, view, room)
@@ -79,30 +91,33 @@ def estimate_scene(
     subspace = estimate_subspace(window.cubes, window.masks, sigma, window.bad, config.subspace.rank)
     frames = FrameWindow(window.project(subspace), window.masks, window.starts)
     context.progress("scene", 2, 4, "registration")
-    registration = known or _start_motion(frames, stack.reference, config, context)
-    psf = Psf.parse(config.psf)
-    law = fit_power_law([frames.frames[k] for k in registration.included], psf, config.scale)
-    scene = SceneModel(registration, config.psf, subspace, law, config.scale, provisional)
+    whole = sample == View.whole(shape)
+    registration = known or _start_motion(frames, subspace, stack.reference, config, context, start, whole)
+    psf, psf_stderr = config.psf, None
+    if psf == AUTO:
+        found_psf = _find_psf(frames, subspace, registration, config, context)
+        psf, psf_stderr = found_psf.spec, found_psf.stderr
+    law = fit_power_law([frames.frames[k] for k in registration.included], Psf.parse(psf), config.scale)
+    scene = SceneModel(registration, psf, subspace, law, config.scale, provisional, psf_stderr=psf_stderr)
     context.progress("scene", 3, 4, "power spectrum")
-    scene, image = _fitted(frames, scene, sample, config, context)
+    scene, found = _fitted(frames, scene, sample, config, context)
     if on_first is not None:
-        on_first(scene, image, sample)
+        on_first(scene, lmmse.view_image(found.equations.observations.canvas, found.spectrum), sample)
     if known is None and isinstance(config.register_, JointConfig):
-        local = _shifted(scene.registration, window.starts, -1)
+        method = config.register_
         joint = refine_jointly(
-            frames.frames,
-            frames.masks,
-            local,
-            scene.prior,
-            scene.misfit if scene.misfit is not None else np.ones((len(stack), subspace.rank)),
-            psf,
-            config.scale,
-            config.register_,
+            frames,
+            scene,
+            sample,
+            method,
             context.device,
-            lambda step: context.progress("register", step, _joint_steps(config), "image and shifts together"),
+            whole,
+            lambda step: context.progress("register", step, method.steps, "image and motions together"),
         )
-        scene = replace(scene, registration=_shifted(joint, window.starts, 1))
-        scene, _ = _fitted(frames, scene, sample, config, context)
+        scene = replace(scene, registration=joint)
+        scene, found = _fitted(frames, scene, sample, config, context)
+    if known is None:
+        scene = replace(scene, registration=judged(scene.registration, found, frames, window.cubes))
     scene = _with_contrast_levels(frames, scene, sample, config, context)
     context.progress("scene", 4, 4, "done")
     return scene
@@ -149,33 +164,54 @@ def _with_dead_bands(window: Window) -> npt.NDArray[np.bool_]:
     return out
 
 
-def _start_motion(frames: FrameWindow, reference: int, config: PipelineConfig, context: Context) -> Registration:
+def _start_motion(
+    frames: FrameWindow,
+    subspace: Subspace,
+    reference: int,
+    config: PipelineConfig,
+    context: Context,
+    start: Registration | None,
+    whole: bool,
+) -> Registration:
     method = config.register_
     if isinstance(method, NoRegistrationConfig):
-        return identity(len(frames.frames), reference)
-    found = register_pairs(frames.frames, frames.masks, reference, method, lambda _: context.check())
-    return _shifted(found, frames.starts, 1)
-
-
-def _shifted(registration: Registration, starts: list[tuple[int, int]], sign: int) -> Registration:
-    """Take motions between windows that begin at `starts` to whole-frame coordinates (sign 1) or back (-1)."""
-    origin = np.asarray(starts[registration.reference])
-    if not any((np.asarray(start) != origin).any() for start in starts):
-        return registration  # translations do not change when all windows begin at the same pixel
-    motions = [
-        replace(motion, matrix=translation(motion.shift + sign * (np.asarray(start) - origin)))
-        for motion, start in zip(registration.frames, starts, strict=True)
+        return start or identity(len(frames.frames), reference)
+    found = register_pairs(frames, reference, method, start, whole, lambda _: context.check())
+    levelled = [
+        replace(motion, offset=_data_offset(subspace, motion.gain, offset)) if offset.any() else motion
+        for motion, offset in zip(found.registration.frames, found.offsets, strict=True)
     ]
-    return replace(registration, frames=tuple(motions))
+    return replace(found.registration, frames=tuple(levelled))
+
+
+def _find_psf(
+    frames: FrameWindow, subspace: Subspace, registration: Registration, config: PipelineConfig, context: Context
+) -> FoundPsf:
+    offsets = [eigen_offset(subspace, motion) for motion in registration.frames]
+    return estimate_psf(
+        frames.frames,
+        frames.masks,
+        registration,
+        config.scale,
+        context.device,
+        lambda _: context.check(),
+        frames.starts,
+        offsets,
+    )
+
+
+def _data_offset(subspace: Subspace, gain: float, offset: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Offset per band ``(B,)``, data units, of eigen-images' offsets ``(r,)``, noise units."""
+    return subspace.sigma * (subspace.vectors @ offset) - (gain - 1.0) * np.nan_to_num(subspace.mean)
 
 
 def _fitted(
     frames: FrameWindow, scene: SceneModel, sample: View, config: PipelineConfig, context: Context
-) -> tuple[SceneModel, Float32]:
+) -> tuple[SceneModel, lmmse.Solution]:
     """Fit the prior to the estimate itself and the noise to what the estimate leaves unexplained.
 
     One round does where the frames are no noisier than their noise; else noise and prior are fitted in turns.
-    Returns the last estimate's eigen-images ``(r, H, W)`` of the sample too.
+    Returns the last solution of the sample too.
     """
     settings = config.lmmse
     lowest = 1.0 if (~scene.subspace.bad).sum() >= FEW_BANDS else LOWEST_MISFIT
@@ -184,7 +220,7 @@ def _fitted(
         noise = observations.variance.cpu().numpy()
         if settings.inflate:
             observations = lmmse.inflated(observations, scene.registration, scene.prior, Psf.parse(scene.psf))
-        found = lmmse.solve(observations, scene.prior, settings, lambda _: context.check())
+        found = solve_robustly(observations, scene.prior, settings, lambda _: context.check())
         image = lmmse.view_image(observations.canvas, found.spectrum)
         if settings.prior == "fitted":
             scene = replace(scene, prior=fitted_prior(image, found.equations.closed_form, scene.prior))
@@ -195,7 +231,7 @@ def _fitted(
         scene = replace(scene, misfit=everyone)
         if np.abs(np.log(now / noise)).max() < np.log(SETTLED):
             break
-    return scene, image
+    return scene, found
 
 
 def _with_contrast_levels(
@@ -208,10 +244,5 @@ def _with_contrast_levels(
     observations = observe(frames, scene, sample, context.device)
     if rough.inflate:
         observations = lmmse.inflated(observations, scene.registration, scene.prior, Psf.parse(scene.psf))
-    found = lmmse.solve(observations, scene.prior, rough, lambda _: context.check())
+    found = solve_robustly(observations, scene.prior, rough, lambda _: context.check())
     return replace(scene, contrast_levels=lmmse.follow_contrast(found, rough, (), lambda _: context.check()).levels)
-
-
-def _joint_steps(config: PipelineConfig) -> int:
-    assert isinstance(config.register_, JointConfig)
-    return config.register_.steps

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from hsimisr.cube import Cube, FrameStack
 from hsimisr.geometry import View
-from hsimisr.physics.types import SceneModel
+from hsimisr.physics.types import Registration, SceneModel
 from hsimisr.pipeline.config import PipelineConfig
+from hsimisr.pipeline.scene_file import digest
 
 KEPT = 4
 
@@ -19,23 +20,46 @@ class SceneCache:
 
     entries: dict[tuple[object, ...], SceneModel] = field(default_factory=dict)
 
-    def find(self, stack: FrameStack, config: PipelineConfig, view: View | None) -> SceneModel | None:
-        """A model of these frames under these settings; a provisional one serves views only."""
-        scene = self.entries.get(_key(stack, config))
+    def find(
+        self,
+        stack: FrameStack,
+        config: PipelineConfig,
+        view: View | None,
+        known: Registration | None = None,
+        start: Registration | None = None,
+    ) -> SceneModel | None:
+        """A model of these frames under these settings; a provisional one serves views only.
+
+        Args:
+            view: what it is wanted for, None for everything.
+            known, start: motions that were set, or begun from.
+        """
+        scene = self.entries.get(_key(stack, config, known, start))
         return None if scene is not None and scene.provisional and view is None else scene
 
-    def keep(self, stack: FrameStack, config: PipelineConfig, scene: SceneModel) -> None:
-        key = _key(stack, config)
+    def keep(
+        self,
+        stack: FrameStack,
+        config: PipelineConfig,
+        scene: SceneModel,
+        known: Registration | None = None,
+        start: Registration | None = None,
+    ) -> None:
+        """Remember a model by what it was estimated from, see `find`."""
+        key = _key(stack, config, known, start)
         self.entries.pop(key, None)
         self.entries[key] = scene
         while len(self.entries) > KEPT:
             self.entries.pop(next(iter(self.entries)))
 
 
-def _key(stack: FrameStack, config: PipelineConfig) -> tuple[object, ...]:
+def _key(
+    stack: FrameStack, config: PipelineConfig, known: Registration | None, start: Registration | None
+) -> tuple[object, ...]:
     frames = tuple(_identity(frame) for frame in stack.frames)
     settings = config.model_dump_json(include={"scale", "psf", "subspace", "register_"})
-    return frames, stack.reference, settings, config.lmmse
+    motions = tuple(None if given is None else digest(given) for given in (known, start))
+    return frames, stack.reference, settings, config.lmmse, motions
 
 
 def _identity(cube: Cube) -> tuple[object, ...]:

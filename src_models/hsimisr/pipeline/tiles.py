@@ -29,6 +29,18 @@ def _cuts(start: int, stop: int, size: int) -> list[tuple[int, int]]:
     return [(int(a), int(b) + OVERLAP) for a, b in pairwise(edges)]
 
 
+def overlap(a: View, b: View) -> View | None:
+    """What two views share, or None."""
+    y0, y1, x0, x1 = max(a.y0, b.y0), min(a.y1, b.y1), max(a.x0, b.x0), min(a.x1, b.x1)
+    return View(y0, y1, x0, x1) if y0 < y1 and x0 < x1 else None
+
+
+def place(inner: View, outer: View, scale: int) -> tuple[slice, slice]:
+    """Where a view lies in an image of another one that holds it, `scale` pixels per LR pixel."""
+    rows = slice((inner.y0 - outer.y0) * scale, (inner.y1 - outer.y0) * scale)
+    return rows, slice((inner.x0 - outer.x0) * scale, (inner.x1 - outer.x0) * scale)
+
+
 def blend_weight(tile: View, view: View, scale: int) -> npt.NDArray[np.float32]:
     """Weight ``(H, W)`` of a tile's HR pixels: 1 inside, falling linearly where it meets a neighbour.
 

@@ -1,8 +1,9 @@
-"""Sub-pixel translation between two frames by Gauss-Newton on all eigen-images at once.
+"""Motion between two frames by Gauss-Newton on all eigen-images at once, whatever the kind of motion.
 
-The difference ``frame(p + d/2) - reference(p - d/2)`` is symmetric in the two frames, so neither is interpolated more
-than the other. A Gaussian prefilter removes most of the aliasing, which would bias the shift. (Lucas and Kanade, 1981;
-Pham et al. show that this iteration reaches the Cramer-Rao bound of a shift.)
+The frame is resampled where the motion says, compared with the reference, and the motion composed with the
+displacement that explains the difference (Lucas and Kanade, 1981; compositional as in Baker and Matthews, IJCV 56(3),
+2004). A Gaussian prefilter removes most of the aliasing, which would bias it. Gain and offsets are fitted along, and
+pixels that show something else (clouds, cars) lose their weight.
 """
 
 from __future__ import annotations
@@ -12,121 +13,208 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter, spline_filter1d
+import torch
+from scipy.ndimage import binary_erosion, gaussian_filter, map_coordinates, spline_filter1d, uniform_filter
+
+from hsimisr.physics.linalg import hermitian_inverse
+from hsimisr.physics.motion import forward_motion
+from hsimisr.physics.types import FrameMotion
+from hsimisr.registration.displacement import Displacement
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
-PAD = 4
+Mask = npt.NDArray[np.bool_]
+LARGEST_STEP = 0.7
+ENOUGH = 1e-4
+"""LR pixels: the longest displacement that one step may make, and the one at which the iteration ends."""
+PREFILTER_SHARE = 4 * math.pi
+"""A Gaussian prefilter of width w leaves one independent pixel in ``4 pi w^2``."""
+OUTLIER = 3.0
+"""Local rms of the difference, in units of its own typical size, from which a pixel loses weight."""
 
 
 @dataclass(frozen=True, eq=False)
 class SmoothFrame:
-    """A prefiltered frame ready to be sampled: cubic B-spline coefficients ``(r, h + 8, w + 8)`` and its mask."""
+    """A prefiltered frame: values and slopes ``(r, h, w)``, ``(2, r, h, w)`` at the pixels, splines, and what is seen.
 
-    coefficients: Float64
-    mask: npt.NDArray[np.bool_]
+    `seen` leaves out a border that the prefilter filled from one side only.
+    """
+
+    values: Float64
+    splines: Float64
+    seen: Mask
     prefilter: float
 
     @classmethod
-    def build(cls, frame: Float32, mask: npt.NDArray[np.bool_], prefilter: float) -> SmoothFrame:
+    def build(cls, frame: Float32, mask: Mask, prefilter: float) -> SmoothFrame:
         """From eigen-images ``(r, h, w)``; masked pixels are filled from their neighbourhood."""
-        image = frame.astype(np.float64)
-        seen = mask.astype(float)
+        image, seen = frame.astype(np.float64), mask.astype(float)
         if prefilter > 0:
             weight = gaussian_filter(seen, prefilter, mode="nearest")
             image = gaussian_filter(image * seen, (0, prefilter, prefilter), mode="nearest")
             image /= np.maximum(weight, 1e-3)
+        splines = image
         for axis in (1, 2):
-            image = spline_filter1d(image, 3, axis=axis, mode="mirror")
-        return cls(np.pad(image, ((0, 0), (PAD, PAD), (PAD, PAD)), mode="edge"), mask, prefilter)
+            splines = spline_filter1d(splines, 3, axis=axis, mode="mirror")
+        border = max(0, min(math.ceil(2 * prefilter) + 1, (min(mask.shape) - 10) // 4))
+        inner = binary_erosion(mask, iterations=border) if border else mask
+        return cls(image, splines, inner, prefilter)
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        h, w = self.coefficients.shape[1:]
-        return h - 2 * PAD, w - 2 * PAD
+    def at(self, points: Float64) -> Float64:
+        """Values ``(r, ...)`` at points ``(..., 2)``."""
+        where = np.moveaxis(points, -1, 0)
+        return np.stack([map_coordinates(c, where, order=3, mode="mirror", prefilter=False) for c in self.splines])
+
+    def slopes(self) -> Float64:
+        """Derivatives ``(2, r, h, w)`` along y and x of the splines at the pixels."""
+        padded = np.pad(self.splines, ((0, 0), (1, 1), (1, 1)), mode="reflect")
+        even, odd = np.array([1, 4, 1]) / 6, np.array([-1, 0, 1]) / 2
+        along = [(odd, even), (even, odd)]
+        return np.stack([_stencil(padded, y, x) for y, x in along])
 
 
 @dataclass(frozen=True, eq=False)
-class PairShift:
-    """The shift of one frame against another.
+class PairMotion:
+    """How one frame moved against another.
 
     Attributes:
-        shift: ``(dy, dx)``, LR pixels.
-        covariance: its covariance ``(2, 2)``, LR pixels squared.
-        mismatch: what the shift does not explain, 0 for identical frames, about 1 for unrelated ones.
+        motion: with its gain and its model; offsets are in `offset`.
+        offset: ``(r,)``, ``frame = gain * reference + offset``.
+        mismatch: part of the frame's variance that the reference does not explain where they show the same, 0 to 1.
+        alike: share of the common pixels where they do.
+        comparison: what the next motion model can be judged by.
     """
 
-    shift: Float64
-    covariance: Float64
+    motion: FrameMotion
+    offset: Float64
     mismatch: float
+    alike: float
+    comparison: Comparison
 
 
-def pair_shift(
-    reference: SmoothFrame, frame: SmoothFrame, start: npt.NDArray[np.int64], iterations: int = 15
-) -> PairShift:
-    """Gauss-Newton from a whole-pixel start; channels are weighted by how well they agree."""
-    low, high = _common_box(reference.shape, frame.shape, start)
-    border = min(math.ceil(2 * reference.prefilter) + 1, *((b - a - 6) // 2 for a, b in zip(low, high, strict=True)))
-    border = max(border, 0)
-    low, high = [a + border for a in low], [b - border for b in high]
-    box = slice(low[0], high[0]), slice(low[1], high[1])
-    moved = (
-        slice(low[0] + int(start[0]), high[0] + int(start[0])),
-        slice(low[1] + int(start[1]), high[1] + int(start[1])),
-    )
-    seen = (reference.mask[box] & frame.mask[moved]).astype(float)
-    count = max(seen.sum(), 1.0)
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A frame beside what the reference predicts: ``error ~ displacement . slopes``, all at the reference's pixels.
 
-    def centred(values: Float64) -> Float64:
-        return (values - (values * seen).sum((1, 2), keepdims=True) / count) * seen
+    Attributes:
+        error: ``(r, h, w)``.
+        slopes: ``(2, r, h, w)``, change of the frame as its content moves, per LR pixel.
+        weight: ``(r, h, w)``, inverse variance of an independent pixel.
+    """
 
-    rest = np.zeros(2)
-    hessian, error, signal = np.eye(2), np.zeros(1), np.ones(1)
-    for _ in range(iterations):
-        a, a_y, a_x = _sample(reference.coefficients, -rest / 2, box)
-        b, b_y, b_x = _sample(frame.coefficients, rest / 2, moved)
-        e, gy, gx = centred(b - a), centred((a_y + b_y) / 2), centred((a_x + b_x) / 2)
-        error = (e**2).sum((1, 2)) / count
-        signal = ((centred(a) ** 2).sum((1, 2)) + (centred(b) ** 2).sum((1, 2))) / count
-        weight = 1 / (error + 1e-9 * signal + 1e-12)
-        hessian = np.array([[(p * q).sum((1, 2)) @ weight for q in (gy, gx)] for p in (gy, gx)])
-        damping = (1e-9 * np.trace(hessian) + 1e-12) * np.eye(2)
-        step = -np.linalg.solve(hessian + damping, [(g * e).sum((1, 2)) @ weight for g in (gy, gx)])
-        longest = np.abs(step).max()
-        rest = np.clip(rest + step * min(1.0, 0.7 / max(longest, 1e-12)), -1.5, 1.5)
-        if longest < 1e-5:
+    error: torch.Tensor
+    slopes: torch.Tensor
+    weight: torch.Tensor
+
+
+def pair_motion(
+    reference: SmoothFrame, frame: SmoothFrame, start: FrameMotion, basis: Displacement, iterations: int = 20
+) -> PairMotion:
+    """Gauss-Newton from a start that is right to about two LR pixels.
+
+    Args:
+        basis: displacements on the grid of the reference by which the motion may change.
+    """
+    shape = reference.seen.shape
+    pixels = np.moveaxis(np.indices(shape), 0, -1).astype(float)
+    slopes = torch.from_numpy(-reference.slopes())
+    independent = max(1.0, PREFILTER_SHARE * reference.prefilter**2)
+    motion, gain = start, 1.0
+    for n in range(iterations + 1):
+        where = forward_motion(motion, pixels)
+        seen = reference.seen & _inside(frame.seen, where)
+        values = frame.at(where)
+        error, weight, gain, offset = _difference(reference.values, values, seen, gain)
+        shown = torch.from_numpy(weight / independent)
+        comparison = Comparison(torch.from_numpy(error), gain * slopes, shown)
+        if n == iterations or not seen.any():
             break
-    correlated = max(1.0, 4 * math.pi * reference.prefilter**2)  # the prefilter leaves fewer independent pixels
-    covariance = np.asarray(correlated * np.linalg.inv(hessian + 1e-12 * np.eye(2)), dtype=float)
-    return PairShift(start + rest, covariance, float(error.sum() / max(signal.sum(), 1e-12)))
+        step = _step(comparison, basis)
+        longest = float(basis.field(step[None]).abs().max())
+        corner = np.rint(forward_motion(motion, pixels[shape[0] // 2, shape[1] // 2])) - np.array(shape) // 2
+        scaled = (step * min(1.0, LARGEST_STEP / max(longest, 1e-12))).numpy()
+        motion = basis.compose(motion, scaled, corner)
+        if longest < ENOUGH:
+            break
+    alike = weight.sum(0) > 0.5 * weight.sum(0).max(initial=1e-30)
+    signal = (_centred(values, alike & seen) ** 2)[:, alike].sum()
+    mismatch = float((error**2)[:, alike].sum() / max(signal, 1e-12))
+    covariance = _position_covariance(comparison, basis)
+    found = FrameMotion(motion.matrix, covariance=covariance, gain=gain, field=motion.field, model=motion.model)
+    return PairMotion(found, offset, mismatch, float(alike.sum() / max(seen.sum(), 1)), comparison)
 
 
-def _common_box(
-    reference: tuple[int, int], frame: tuple[int, int], shift: npt.NDArray[np.int64]
-) -> tuple[list[int], list[int]]:
-    """Reference pixels whose counterpart lies in the frame."""
-    low = [max(0, -int(d)) for d in shift]
-    high = [min(n, m - int(d)) for n, m, d in zip(reference, frame, shift, strict=True)]
-    return low, high
+def _difference(
+    reference: Float64, values: Float64, seen: Mask, gain: float
+) -> tuple[Float64, Float64, float, Float64]:
+    """Difference and weight ``(r, h, w)``, gain, and offset ``(r,)``; gain and offsets are those that fit best.
+
+    Robust from the start: the first difference is centred by its median and taken at the gain found before.
+    """
+    error = values - gain * reference
+    offset = np.median(error[:, seen], axis=1) if seen.any() else np.zeros(len(error))
+    error -= offset[:, None, None]
+    weight = _weights(error, seen)
+    for _ in range(2):
+        total = np.maximum(weight.sum((1, 2)), 1e-12)
+        means = [(image * weight).sum((1, 2)) / total for image in (reference, values)]
+        a = reference - means[0][:, None, None]
+        gain = float((weight * a * (values - means[1][:, None, None])).sum() / max((weight * a**2).sum(), 1e-12))
+        offset = means[1] - gain * means[0]
+        error = values - gain * reference - offset[:, None, None]
+        weight = _weights(error, seen)
+    return error * seen, weight, gain, offset
 
 
-def _sample(coefficients: Float64, offset: Float64, box: tuple[slice, slice]) -> tuple[Float64, Float64, Float64]:
-    """Value and derivatives ``(r, n, m)`` of a spline image at ``p + offset`` for all pixels p of a box."""
-    whole = np.floor(offset).astype(int)
-    (wy, vy), (wx, vx) = (_spline_weights(t) for t in offset - whole)
-    y0, x0 = (b.start + PAD + n - 1 for b, n in zip(box, whole, strict=True))
-    height, width = (b.stop - b.start for b in box)
-    patch = coefficients[:, y0 : y0 + height + 3, x0 : x0 + width + 3]
-    rows = sum(wy[i] * patch[:, i : i + height] for i in range(4))
-    rows_dy = sum(vy[i] * patch[:, i : i + height] for i in range(4))
-    value = sum(wx[j] * rows[:, :, j : j + width] for j in range(4))
-    dx = sum(vx[j] * rows[:, :, j : j + width] for j in range(4))
-    dy = sum(wx[j] * rows_dy[:, :, j : j + width] for j in range(4))
-    return np.asarray(value), np.asarray(dy), np.asarray(dx)
+def _weights(error: Float64, seen: Mask) -> Float64:
+    """Inverse variance of each channel ``(r, h, w)``, less where the neighbourhood differs more than is usual."""
+    if not seen.any():
+        return np.zeros_like(error)
+    typical = np.median(np.abs(error[:, seen]), axis=1) / 0.6745
+    channel = 1 / (typical**2 + 1e-9 * error[:, seen].var(1) + 1e-12)
+    power = (error**2 * channel[:, None, None]).mean(0) * seen
+    around = uniform_filter(power, 3, mode="constant")
+    around /= np.maximum(uniform_filter(seen.astype(float), 3, mode="constant"), 1e-6)
+    share = seen / (1 + np.maximum(around / OUTLIER**2 - 1, 0)) ** 2
+    return channel[:, None, None] * share
 
 
-def _spline_weights(t: float) -> tuple[Float64, Float64]:
-    """Cubic B-spline weights of the four coefficients around a fraction `t`, and their derivative."""
-    value = np.array([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3]) / 6
-    slope = np.array([-((1 - t) ** 2), 3 * t**2 - 4 * t, -3 * t**2 + 2 * t + 1, t**2]) / 2
-    return value, slope
+def _step(comparison: Comparison, basis: Displacement) -> torch.Tensor:
+    weighted = comparison.slopes * comparison.weight
+    normal = _normal(comparison, basis)
+    gradient = basis.transpose((weighted * comparison.error).sum(1)[None].float())[0]
+    return hermitian_inverse(normal) @ gradient
+
+
+def _normal(comparison: Comparison, basis: Displacement) -> torch.Tensor:
+    weighted = comparison.slopes * comparison.weight
+    normal = basis.normal(torch.einsum("achw,bchw->abhw", weighted, comparison.slopes)[None].float())[0] + basis.penalty
+    return normal + 1e-9 * torch.diag(normal.diagonal()) + 1e-12 * torch.eye(basis.count)
+
+
+def _position_covariance(comparison: Comparison, basis: Displacement) -> Float64:
+    """Covariance ``(2, 2)`` of the position, mean over the reference's pixels."""
+    covariance = hermitian_inverse(_normal(comparison, basis)).float()
+    fields = basis.field(torch.eye(basis.count))
+    mean = torch.einsum("pahw,pq,qbhw->ab", fields, covariance, fields) / fields[0, 0].numel()
+    return mean.double().numpy()
+
+
+def _centred(image: Float64, seen: Mask) -> Float64:
+    return image - (image * seen).sum((1, 2), keepdims=True) / max(seen.sum(), 1)
+
+
+def _inside(seen: Mask, points: Float64) -> Mask:
+    """Which points ``(h, w, 2)`` fall on a seen pixel of a frame, to the nearest pixel."""
+    place = np.rint(points).astype(int)
+    inside = ((place >= 0) & (place < seen.shape)).all(-1)
+    out = np.zeros(inside.shape, bool)
+    out[inside] = seen[place[inside, 0], place[inside, 1]]
+    return out
+
+
+def _stencil(padded: Float64, y: Float64, x: Float64) -> Float64:
+    """Separable three-tap filter of images ``(r, h + 2, w + 2)``."""
+    h, w = padded.shape[1] - 2, padded.shape[2] - 2
+    rows = sum(y[i] * padded[:, i : i + h] for i in range(3))
+    return np.asarray(sum(x[j] * rows[:, :, j : j + w] for j in range(3)))

@@ -1,32 +1,44 @@
-"""Registration of a stack: whole pixels, then Gauss-Newton, then (on request) image and shifts together."""
+"""Registration of a stack: whole pixels, then Gauss-Newton frame by frame, by the simplest model that explains them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from hsimisr.geometry import View, translation
-from hsimisr.physics.canvas import Canvas
-from hsimisr.physics.observations import lay_out
-from hsimisr.physics.psf import Psf
-from hsimisr.physics.types import FrameMotion, PowerSpectrum, Registration
+from hsimisr.errors import ConfigError
+from hsimisr.geometry import translation
+from hsimisr.inversion.invert import FrameWindow
+from hsimisr.physics.types import FrameMotion, Registration
+from hsimisr.registration.choose import explains_more
 from hsimisr.registration.coarse import whole_pixel_shift
-from hsimisr.registration.config import GaussNewtonConfig, JointConfig
-from hsimisr.registration.gauss_newton import PairShift, SmoothFrame, pair_shift
-from hsimisr.registration.joint import refine_shifts
+from hsimisr.registration.config import GaussNewtonConfig, Model
+from hsimisr.registration.displacement import Displacement, Polynomial, SplineField
+from hsimisr.registration.gauss_newton import Comparison, PairMotion, SmoothFrame, pair_motion
 
-Float32 = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
+Float64 = npt.NDArray[np.float64]
 CHANNELS = 8
-JOINT_CHANNELS = 3
-"""Eigen-images that take part, pairwise and jointly: the strongest carry the motion, the rest only cost time."""
+"""Eigen-images that take part: the strongest carry the motion, the rest only cost time."""
 UNRELATED = 0.6
-"""Part of the signal that a shift may leave unexplained; two unrelated images leave about 1."""
-MARGIN = 4
+"""Part of the signal that a motion may leave unexplained; two unrelated images leave about 1."""
+FEW_ALIKE = 0.3
+"""Share of the common pixels that must show the same scene."""
+SAME_GAIN = 0.005
+SAME_LEVEL = 0.3
+"""Gains this close to 1, and offsets of eigen-images this small in units of the noise, are not worth a correction."""
+LADDER: tuple[Model, ...] = ("translation", "affine", "homography", "local")
+
+
+@dataclass(frozen=True, eq=False)
+class PairRegistration:
+    """Motions found frame by frame, and the offset ``(r,)`` of each frame's eigen-images, noise units."""
+
+    registration: Registration
+    offsets: tuple[Float64, ...]
 
 
 def identity(count: int, reference: int) -> Registration:
@@ -34,85 +46,122 @@ def identity(count: int, reference: int) -> Registration:
     return Registration(tuple(FrameMotion(np.eye(3)) for _ in range(count)), reference)
 
 
+def basis_of(model: Model, shape: tuple[int, int], device: torch.device) -> Displacement:
+    """The displacements that a kind of motion allows on a grid of ``(h, w)`` pixels."""
+    return SplineField.build(shape, device) if model == "local" else Polynomial.build(model, shape, device)
+
+
+def richer_models(now: Model, wanted: Model | Literal["auto"]) -> list[Model]:
+    """The models to try after `now`, each on top of the one before, up to the one that is wanted."""
+    last = len(LADDER) if wanted == "auto" else LADDER.index(wanted) + 1
+    return list(LADDER[LADDER.index(now) + 1 : last])
+
+
+def worth(model: Model, comparisons: Sequence[Comparison]) -> bool:
+    """Whether held-out pixels favour this model over the motions that the frames are compared under."""
+    if not comparisons:
+        return False
+    _, h, w = comparisons[0].error.shape
+    return explains_more(comparisons, basis_of(model, (h, w), comparisons[0].error.device))
+
+
 def register_pairs(
-    frames: list[Float32],
-    masks: list[Mask],
+    window: FrameWindow,
     reference: int,
     config: GaussNewtonConfig,
+    start: Registration | None = None,
+    whole: bool = True,
     on_frame: Callable[[int], None] | None = None,
-) -> Registration:
-    """Shift of every frame against the reference.
+) -> PairRegistration:
+    """Motion of every frame against the reference.
 
     Args:
-        frames: eigen-images ``(r, h_k, w_k)``, noise of unit variance.
-        masks: ``(h_k, w_k)``, True where measured.
+        window: eigen-images with noise of unit variance.
+        start: motions to begin from instead of the best whole-pixel shift; those of excluded frames do not count.
+        whole: whether the window shows the whole reference; a local field is found nowhere else.
         on_frame: called with the number of each frame before it is registered; may raise to stop.
+
+    Returns:
+        Motions in the frames' own pixels (not the window's).
+
+    Raises:
+        ConfigError: a local field is wanted for a part of the reference.
     """
-    count = min(CHANNELS, len(frames[0]))
-    smooth = [SmoothFrame.build(f[:count], m, config.prefilter) for f, m in zip(frames, masks, strict=True)]
-    motions = []
-    for k, (frame, mask) in enumerate(zip(frames, masks, strict=True)):
+    if config.model == "local" and not whole:
+        raise ConfigError(
+            "register.model=local needs the whole reference in memory; choose a smaller crop of the frames, or affine"
+        )
+    count = min(CHANNELS, len(window.frames[0]))
+    smooth = [
+        SmoothFrame.build(f[:count], m, config.prefilter) for f, m in zip(window.frames, window.masks, strict=True)
+    ]
+    shape = (smooth[reference].seen.shape[0], smooth[reference].seen.shape[1])
+    others = [k for k in range(len(smooth)) if k != reference and window.masks[k].any()]
+    motions = {k: _begin(window, reference, k, count, start) for k in others}
+    found: dict[int, PairMotion] = {}
+
+    def fit(model: Model) -> None:
+        basis = basis_of(model, shape, torch.device("cpu"))
+        for k in others:
+            if on_frame is not None:
+                on_frame(k)
+            begin = motions[k] if model != "local" else with_field(motions[k], shape)
+            found[k] = pair_motion(smooth[reference], smooth[k], begin, basis)
+            motions[k] = found[k].motion
+
+    fit("translation")
+    for model in richer_models("translation", config.model):
+        if model == "local" and not whole:
+            continue
+        if model == config.model or worth(model, [pair.comparison for pair in found.values()]):
+            fit(model)
+    return _collected(found, window, reference, config.exclude)
+
+
+def with_field(motion: FrameMotion, shape: tuple[int, int]) -> FrameMotion:
+    """The same motion with a local field on the reference's pixels, zero where it had none."""
+    return motion if motion.field is not None else replace(motion, field=np.zeros((2, *shape), np.float32))
+
+
+def _begin(window: FrameWindow, reference: int, k: int, count: int, start: Registration | None) -> FrameMotion:
+    """Where to begin, in the window's pixels."""
+    if start is not None and not start.frames[k].excluded:
+        known = start.frames[k]
+        matrix = translation(-np.asarray(window.starts[k])) @ known.matrix @ translation(window.starts[reference])
+        return FrameMotion(matrix, field=known.field, model=known.model)
+    images, masks = window.frames, window.masks
+    shift = whole_pixel_shift(images[reference][:count], images[k][:count], masks[reference], masks[k])
+    return FrameMotion(translation(shift))
+
+
+def _collected(found: dict[int, PairMotion], window: FrameWindow, reference: int, exclude: bool) -> PairRegistration:
+    motions, offsets = [], []
+    rank = len(window.frames[0])
+    for k, start in enumerate(window.starts):
+        offset = np.zeros(rank)
         if k == reference:
             motions.append(FrameMotion(np.eye(3)))
-            continue
-        if on_frame is not None:
-            on_frame(k)
-        if not mask.any():
+        elif k not in found:
             motions.append(FrameMotion(np.eye(3), weight=0.0, excluded=True, reason="holds no valid pixel"))
-            continue
-        coarse = whole_pixel_shift(frames[reference][:count], frame[:count], masks[reference], mask)
-        motions.append(_motion(pair_shift(smooth[reference], smooth[k], coarse), config.exclude))
-    return Registration(tuple(motions), reference, "gauss_newton")
+        else:
+            pair = found[k]
+            matrix = translation(start) @ pair.motion.matrix @ translation(-np.asarray(window.starts[reference]))
+            motion = replace(pair.motion, matrix=matrix)
+            levelled = abs(motion.gain - 1) > SAME_GAIN or np.abs(pair.offset).max() > SAME_LEVEL
+            if levelled:
+                offset[: len(pair.offset)] = pair.offset
+            else:
+                motion = replace(motion, gain=1.0)
+            reason = _why_foreign(pair)
+            motions.append(replace(motion, excluded=True, weight=0.0, reason=reason) if exclude and reason else motion)
+        offsets.append(offset)
+    return PairRegistration(Registration(tuple(motions), reference, "gauss_newton"), tuple(offsets))
 
 
-def _motion(found: PairShift, exclude: bool) -> FrameMotion:
-    motion = FrameMotion(translation(found.shift), covariance=found.covariance)
-    if exclude and found.mismatch > UNRELATED:
-        reason = f"does not show the reference's scene: {found.mismatch:.0%} of it is left unexplained"
-        return replace(motion, excluded=True, weight=0.0, reason=reason)
-    return motion
-
-
-def refine_jointly(
-    frames: list[Float32],
-    masks: list[Mask],
-    start: Registration,
-    prior: PowerSpectrum,
-    noise: npt.NDArray[np.float64],
-    psf: Psf,
-    scale: int,
-    config: JointConfig,
-    device: torch.device,
-    on_step: Callable[[int], None] | None = None,
-) -> Registration:
-    """Shifts of maximum marginal likelihood, the HR image integrated out; excluded frames stay out.
-
-    Args:
-        start: shifts within about 0.1 LR pixels.
-        prior: power spectrum of all eigen-images ``(r, n)``.
-        noise: variance of every frame's eigen-images ``(K, r)``.
-    """
-    used = start.included
-    if len(used) < 2:
-        return start
-    count = min(JOINT_CHANNELS, len(frames[0]))
-    shape = frames[start.reference].shape[1:]
-    canvas = Canvas.around(View.whole((shape[0], shape[1])), MARGIN, scale)
-    observations = lay_out([f[:count] for f in frames], masks, start, canvas, psf, device)
-    variance = torch.from_numpy(noise[list(used), :count].astype(np.float32))
-    observations = replace(observations, variance=variance.to(device))
-    spectrum = PowerSpectrum(prior.frequency, prior.power[:count])
-    shifts = start.shifts[list(used)]
-    found = refine_shifts(
-        observations, spectrum, observations.operator.shifts, used.index(start.reference), config.steps, on_step
-    )
-    motions = list(start.frames)
-    for place, k in enumerate(used):
-        if k == start.reference:
-            continue
-        motions[k] = replace(
-            motions[k],
-            matrix=translation(shifts[place] + found.change[place]),
-            covariance=found.covariance[place],
-        )
-    return Registration(tuple(motions), start.reference, "joint")
+def _why_foreign(pair: PairMotion) -> str:
+    """Why a frame does not belong, or nothing."""
+    if pair.mismatch > UNRELATED:
+        return f"does not show the reference's scene: {pair.mismatch:.0%} of it is left unexplained"
+    if pair.alike < FEW_ALIKE:
+        return f"shows the reference's scene in {pair.alike:.0%} of its pixels only"
+    return ""

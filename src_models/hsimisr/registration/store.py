@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 
 from hsimisr.cube import CubeSource, FrameStack
 from hsimisr.errors import ReadError, StackError, WriteError
+from hsimisr.physics.config import check_psf
 from hsimisr.physics.types import Float32, FrameMotion, Registration
 from hsimisr.registration.psf_width import fwhm
 
@@ -41,6 +42,7 @@ class StoredFrame(_Strict):
     weight: float = Field(ge=0, le=1)
     excluded: bool
     reason: str
+    chi2: FiniteFloat | None = Field(None, description="normalised residual of the frame as the others predict it")
     field: str | None = Field(description="name of the array in the .npz beside the JSON")
 
     @field_validator("matrix")
@@ -52,12 +54,14 @@ class StoredFrame(_Strict):
 
 
 class StoredPsf(_Strict):
-    """The PSF: its specification, and its width in LR pixels."""
+    """The PSF: its specification, and its width."""
 
-    kind: str
-    fwhm: tuple[float, float] = Field(description="(y, x), LR pixels")
-    angle: float = 0.0
-    stderr: float | None = None
+    kind: str = Field(description="specification, for example mtf:0.29")
+    fwhm: Pair = Field(description="along y and x turned by the angle, LR pixels")
+    angle: FiniteFloat = Field(0.0, description="degrees from y towards x")
+    stderr: Row | None = Field(None, description="of both widths and the angle; null where the PSF was not estimated")
+
+    _check_kind = field_validator("kind")(check_psf)
 
 
 class RegistrationFile(_Strict):
@@ -85,6 +89,7 @@ def write_registration(
     files: Sequence[CubeSource | Path],
     noise: npt.NDArray[np.float64],
     psf: str,
+    psf_stderr: Row | None = None,
 ) -> list[Path]:
     """Write a registration, and its local fields, if any, to the .npz of the same name.
 
@@ -94,6 +99,7 @@ def write_registration(
         files: where the K frames come from.
         noise: standard deviation ``(B,)``, data units.
         psf: specification, for example ``mtf:0.29``.
+        psf_stderr: standard errors of its two widths and its angle, where it was found from the frames.
 
     Returns:
         The files that were written.
@@ -109,7 +115,7 @@ def write_registration(
         content = RegistrationFile(
             method=registration.method,
             reference=registration.reference,
-            psf=StoredPsf(kind=psf, fwhm=(fwhm(psf), fwhm(psf))),
+            psf=_stored_psf(psf, psf_stderr),
             noise=[float(sigma) if np.isfinite(sigma) else None for sigma in noise],
             frames=[
                 _to_stored(frame, file, path.parent, f"field_{k}")
@@ -180,6 +186,11 @@ def _told(error: ValidationError) -> str:
     return f"{place or 'file'}: {first['msg'].removeprefix('Value error, ')}"
 
 
+def _stored_psf(psf: str, stderr: Row | None) -> StoredPsf:
+    along, across, angle = fwhm(psf)
+    return StoredPsf(kind=psf, fwhm=(along, across), angle=angle, stderr=stderr)
+
+
 def _to_stored(frame: FrameMotion, file: CubeSource | Path, folder: Path, field: str) -> StoredFrame:
     source = CubeSource(str(file)) if isinstance(file, Path) else file
     return StoredFrame(
@@ -195,6 +206,7 @@ def _to_stored(frame: FrameMotion, file: CubeSource | Path, folder: Path, field:
         weight=frame.weight,
         excluded=frame.excluded,
         reason=frame.reason,
+        chi2=frame.chi2 if np.isfinite(frame.chi2) else None,
         field=None if frame.field is None else field,
     )
 
@@ -210,6 +222,7 @@ def _to_registration(path: Path, content: RegistrationFile) -> Registration:
             weight=frame.weight,
             excluded=frame.excluded,
             reason=frame.reason,
+            chi2=float("nan") if frame.chi2 is None else frame.chi2,
             field=None if frame.field is None else fields[frame.field],
             model=frame.model,
         )

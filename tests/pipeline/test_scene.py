@@ -1,0 +1,74 @@
+"""What a scene model is estimated from: where the motions begin, which PSF is found, and what is told of the frames."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hsimisr.physics.types import Registration
+from hsimisr.pipeline.config import PipelineConfig
+from hsimisr.pipeline.run import refine
+from hsimisr.registration.psf_width import fwhm
+
+QUICK = ["invert.rounds=0", "uncertainty.method=none", "subspace.residual=false"]
+
+
+def refined(stack, *sets, **more):
+    return refine(stack, PipelineConfig.build(sets=[*QUICK, *sets]), **more)
+
+
+@pytest.fixture(scope="module")
+def stretched(simulation):
+    """The true shifts, with a stretch of half a percent that no shift can take away."""
+    frames = list(simulation.registration.frames)
+    for k in range(1, len(frames)):
+        frames[k] = replace(frames[k], matrix=frames[k].matrix @ np.diag([1.005, 0.995, 1.0]), model="affine")
+    return Registration(tuple(frames))
+
+
+@pytest.mark.parametrize("method", ["gauss_newton", "joint"])
+def test_motions_begin_where_they_are_told_to(stack, stretched, method):
+    """Only shifts are fitted, so what else the start held is still there."""
+    knobs = [f"register.method={method}", "register.model=translation"]
+    result = refined(stack, *knobs, start=stretched)
+    found = result.scene.registration
+    assert found.method == method
+    for motion, begun in list(zip(found.frames, stretched.frames, strict=True))[1:]:
+        assert motion.model == "affine"
+        if method == "gauss_newton":
+            assert motion.matrix[:2, :2] == pytest.approx(begun.matrix[:2, :2], abs=1e-12)
+            assert not np.array_equal(motion.shift, begun.shift)
+    assert refined(stack, *knobs).scene.registration.is_shift
+
+
+def test_where_nothing_is_registered_the_start_is_what_is_used(stack, stretched):
+    found = refined(stack, "register.method=none", start=stretched).scene.registration
+    for motion, begun in zip(found.frames, stretched.frames, strict=True):
+        assert np.array_equal(motion.matrix, begun.matrix)
+    aligned = refined(stack, "register.method=none").scene.registration
+    assert not aligned.shifts.any()
+
+
+def test_a_known_registration_is_used_as_it_is(stack, stretched):
+    assert refined(stack, registration=stretched).scene.registration is stretched
+
+
+def test_the_psf_is_found_from_the_frames(stack):
+    """Within its standard error of the one that they were seen with; what was asked for stays in the settings."""
+    result = refined(stack, "psf=auto")
+    assert result.config.psf == "auto"
+    assert result.scene.psf != "auto"
+    assert result.scene.psf_stderr is not None
+    assert fwhm(result.scene.psf)[0] == pytest.approx(fwhm("mtf:0.29")[0], abs=3 * result.scene.psf_stderr[0])
+    assert refined(stack, "psf=box").scene.psf_stderr is None
+
+
+def test_good_frames_are_judged_good(finished):
+    """A residual as large as the noise, in every frame, and nothing to tell."""
+    frames = finished.scene.registration.frames
+    assert [motion.reason for motion in frames] == [""] * 4
+    chi2 = np.array([motion.chi2 for motion in frames])
+    assert (chi2 > 0.5).all()
+    assert (chi2 < 1.5).all()

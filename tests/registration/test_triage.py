@@ -1,0 +1,93 @@
+"""What people are told about single frames: nothing of good ones, the reason where one is not as the others are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from hsimisr.geometry import View
+from hsimisr.inversion.config import LmmseConfig
+from hsimisr.inversion.invert import FrameWindow, observe
+from hsimisr.inversion.robust import solve_robustly
+from hsimisr.registration.triage import judged
+
+ODD = 2
+
+
+def told(given, cubes=None, registration=None):
+    """The true motions of the frames, judged by what an estimate from all of them leaves unexplained."""
+    cubes = list(given.simulation.frames) if cubes is None else cubes
+    registration = registration or given.simulation.registration
+    window = FrameWindow([given.subspace.project(cube) for cube in cubes], given.masks, [(0, 0)] * len(cubes))
+    scene = given.scene(registration)
+    view = View.whole(cubes[registration.reference].shape[1:])
+    found = solve_robustly(observe(window, scene, view, torch.device("cpu")), scene.prior, LmmseConfig())
+    return judged(registration, found, window, cubes).frames
+
+
+def with_odd(given, change):
+    """The cubes with one of them changed."""
+    return [change(cube) if k == ODD else cube for k, cube in enumerate(given.simulation.frames)]
+
+
+def test_good_frames_fit_and_there_is_nothing_to_tell(eigen_frames):
+    """A residual twice the noise is what edges leave under a prior that knows of none."""
+    frames = told(eigen_frames)
+    assert [motion.reason for motion in frames] == [""] * 5
+    chi2 = np.array([motion.chi2 for motion in frames])
+    assert (chi2 > 0.5).all()
+    assert (chi2 < 2).all()
+
+
+def test_a_blurred_frame_is_called_so(eigen_frames):
+    noise = eigen_frames.simulation.sigma[:, None, None] * np.random.default_rng(0).standard_normal((16, 37, 37))
+    frames = told(
+        eigen_frames, with_odd(eigen_frames, lambda c: (gaussian_filter(c, (0, 1.2, 1.2)) + noise).astype("f4"))
+    )
+    assert "blurred" in frames[ODD].reason
+    assert "detail is left" in frames[ODD].reason
+    assert not any("blurred" in motion.reason for k, motion in enumerate(frames) if k != ODD)
+
+
+def test_a_clouded_frame_is_called_so(eigen_frames):
+    y, x = np.indices(eigen_frames.frames[0].shape[1:])
+    cloud = np.hypot(y - 12, x - 20) < 7
+    frames = told(eigen_frames, with_odd(eigen_frames, lambda c: np.where(cloud, 2 * c.max(), c).astype("f4")))
+    assert "shows something else (clouds, moving things)" in frames[ODD].reason
+    assert [motion.reason for k, motion in enumerate(frames) if k != ODD] == [""] * 4
+
+
+def test_a_saturated_frame_is_called_so(eigen_frames):
+    def clip(cube):
+        return np.minimum(cube, np.quantile(cube, 0.93, axis=(1, 2), keepdims=True)).astype(np.float32)
+
+    frames = told(eigen_frames, with_odd(eigen_frames, clip))
+    assert "saturated in 7%" in frames[ODD].reason
+    assert not any("saturated" in motion.reason for k, motion in enumerate(frames) if k != ODD)
+
+
+def test_a_frame_at_the_wrong_place_fits_badly(eigen_frames):
+    true = eigen_frames.simulation.registration
+    off = replace(true.frames[ODD], matrix=true.frames[ODD].matrix + np.array([[0, 0, 0.4], [0, 0, -0.3], [0, 0, 0]]))
+    frames = told(eigen_frames, registration=replace(true, frames=(*true.frames[:ODD], off, *true.frames[ODD + 1 :])))
+    assert "fits badly" in frames[ODD].reason or "something else" in frames[ODD].reason
+    assert frames[ODD].chi2 == max(motion.chi2 for motion in frames)
+
+
+def test_frames_that_are_left_out_are_not_judged(eigen_frames):
+    true = eigen_frames.simulation.registration
+    out = replace(true.frames[ODD], excluded=True, weight=0.0, reason="by hand")
+    frames = told(eigen_frames, registration=replace(true, frames=(*true.frames[:ODD], out, *true.frames[ODD + 1 :])))
+    assert frames[ODD] is out
+    assert np.isnan(frames[ODD].chi2)
+    assert all(np.isfinite(motion.chi2) for k, motion in enumerate(frames) if k != ODD)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_few_frames_are_not_compared_with_each_other(make_eigen_frames, count):
+    given = make_eigen_frames(frames=count)
+    assert not any("blurred" in motion.reason or "something" in motion.reason for motion in told(given))
