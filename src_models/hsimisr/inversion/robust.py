@@ -61,7 +61,8 @@ def trusted(found: Solution, weight: torch.Tensor) -> Observations:
         return o
     error = o.data - o.operator.forward(found.spectrum)
     freedom = 1 - found.equations.closed_form.leverage(o.operator.phases, o.trust)
-    expected = (o.variance * freedom.clamp_min(LEAST_FREEDOM))[:, :, None, None]
+    full = weight.amax((1, 2, 3), keepdim=True).clamp_min(1e-12)
+    expected = (o.variance * freedom.clamp_min(LEAST_FREEDOM))[:, :, None, None] / full
     seen = (weight > 0).float()
     power = (error**2 / expected).mean(1, keepdim=True) * seen
     size = (1, 1, AROUND, AROUND)
@@ -73,6 +74,7 @@ def trusted(found: Solution, weight: torch.Tensor) -> Observations:
     elsewhere = _median(around.masked_fill(seen == 0, torch.nan), (0,))
     typical = _median(around.masked_fill(seen == 0, torch.nan), (1, 2, 3))
     unlike = around / (UNLIKE * torch.maximum(torch.maximum(elsewhere, typical), torch.ones_like(typical)))
+    unlike = unlike * (seen.sum(0) >= FEWEST)
     doubt = torch.nn.functional.max_pool2d((unlike * seen)[:, 0], AROUND, 1, AROUND // 2)[:, None]
     return replace(o, weight=weight / (1 + (doubt - 1).clamp_min(0)) ** 2)
 

@@ -35,7 +35,8 @@ def posterior_variance(
         contrast: map ``(H, W)`` of the canvas (see `local_contrast`), or None for a stationary prior.
     """
     canvas, s = observations.canvas, observations.canvas.scale
-    frames_seen = observations.coverage / observations.weight.amax().clamp_min(1e-6)
+    full = observations.weight.amax((1, 2, 3), keepdim=True).clamp_min(1e-6)
+    frames_seen = (observations.weight / full)[:, 0].sum(0)
     seen = uniform_filter(frames_seen.cpu().numpy(), 3, mode="nearest")
     seen = np.kron(seen, np.ones((s, s)))[canvas.view_slices]
     small = _SmallCanvas(observations, prior, psf)

@@ -78,8 +78,8 @@ class FrameMotion:
         gain, offset: ``frame = gain * scene + offset``; offset ``(B,)`` in data units.
         weight: trust in this frame, 0 to 1.
         excluded, reason: whether the frame is left out, and why.
-        chi2: how well the other frames predict this one: squared residual over predicted variance, 1 as expected; NaN
-            where it was not judged.
+        chi2: how well the other frames predict this one: squared residual, its leverage taken off, over the sensor's
+            noise; 1 as expected, NaN where it was not judged.
         model: what kind of motion this is, for people: translation, affine, local.
         field: local motion ``(2, h, w)`` on the reference grid added to the matrix's, LR pixels, or None.
     """

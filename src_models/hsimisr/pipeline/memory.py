@@ -10,12 +10,15 @@ from hsimisr.pipeline.tiles import SMALLEST
 SHARE = 0.6
 """Part of the free memory that a job may plan with."""
 LARGEST = 256
+WARP_BYTES = 320
+"""Per HR pixel and frame: the interpolation matrix of 16 entries a row and its transpose where motion is no shift; what
+the motion is, nobody knows beforehand."""
 
 
 def tile_bytes(side: int, frames: int, bands: int, rank: int, scale: int) -> int:
     """Upper estimate of the memory of one tile of `side` LR pixels, bytes."""
     pixels = (side + 2 * MARGIN + 4) ** 2
-    data = frames * (4 * bands * 2 + 4 * rank * 8)
+    data = frames * (4 * bands * 2 + 4 * rank * 8 + WARP_BYTES * scale**2)
     spectra = rank * scale**2 * 8 * 20
     blocks = rank * scale**4 * 4 * 6
     return int(pixels * (data + spectra + blocks))

@@ -201,8 +201,8 @@ def _find_psf(
 
 
 def _data_offset(subspace: Subspace, gain: float, offset: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Offset per band ``(B,)``, data units, of eigen-images' offsets ``(r,)``, noise units."""
-    return subspace.sigma * (subspace.vectors @ offset) - (gain - 1.0) * np.nan_to_num(subspace.mean)
+    """Offset per band ``(B,)``, data units, of eigen-images' offsets ``(r,)``, noise units; 0 at bad bands."""
+    return np.nan_to_num(subspace.sigma * (subspace.vectors @ offset) - (gain - 1.0) * subspace.mean)
 
 
 def _fitted(

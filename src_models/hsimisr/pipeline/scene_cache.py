@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from hsimisr.cube import Cube, FrameStack
+from hsimisr.cube import FrameStack
 from hsimisr.geometry import View
 from hsimisr.physics.types import Registration, SceneModel
 from hsimisr.pipeline.config import PipelineConfig
+from hsimisr.pipeline.identity import identity_of
 from hsimisr.pipeline.scene_file import digest
 
 KEPT = 4
@@ -56,16 +57,7 @@ class SceneCache:
 def _key(
     stack: FrameStack, config: PipelineConfig, known: Registration | None, start: Registration | None
 ) -> tuple[object, ...]:
-    frames = tuple(_identity(frame) for frame in stack.frames)
+    frames = json.dumps([identity_of(frame) for frame in stack.frames])
     settings = config.model_dump_json(include={"scale", "psf", "subspace", "register_"})
     motions = tuple(None if given is None else digest(given) for given in (known, start))
     return frames, stack.reference, settings, config.lmmse, motions
-
-
-def _identity(cube: Cube) -> tuple[object, ...]:
-    """What tells a cube from another: its file and when that was written, or its array; and what counts as data."""
-    valid = (cube.bad.tobytes(), cube.nodata)
-    if cube.source is None:
-        return (cube.data.name, cube.shape_yx, *valid)
-    path = Path(cube.source.path)
-    return (cube.source, path.stat().st_mtime if path.exists() else 0.0, *valid)

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import hsimisr
-from hsimisr.cube import Cube, FrameStack
+from hsimisr.cube import FrameStack
 from hsimisr.errors import WriteError
 from hsimisr.geometry import View
-from hsimisr.io.read_envi import find_data, find_header
 from hsimisr.physics.types import Registration, SceneModel
 from hsimisr.pipeline.config import PipelineConfig
+from hsimisr.pipeline.identity import identity_of
 from hsimisr.pipeline.scene_file import digest, read_scene, write_scene
 from hsimisr.pipeline.tiles import tiles_of
 
@@ -111,27 +111,10 @@ def request_of(
     """What the tiles of a run follow from, as plain values; two runs that agree in it make the same tiles."""
     return {
         "version": hsimisr.__version__,
-        "frames": [_identity(frame) for frame in stack.frames],
+        "frames": [identity_of(frame) for frame in stack.frames],
         "reference": stack.reference,
         "config": config.dump(),
         "view": str(view),
         "registration": None if registration is None else digest(registration),
         "seed": seed,
     }
-
-
-def _identity(cube: Cube) -> dict[str, Any]:
-    """What tells a cube from another: its files and when they were written, or its array; and what counts as data."""
-    valid = {"bad": cube.bad.astype(int).tolist(), "nodata": None if cube.nodata is None else repr(cube.nodata)}
-    if cube.source is None:
-        return {"array": cube.data.name, "shape": list(cube.data.shape), **valid}
-    written = {str(path): [path.stat().st_mtime_ns, path.stat().st_size] for path in _files(Path(cube.source.path))}
-    return {"source": asdict(cube.source), "files": written, **valid}
-
-
-def _files(path: Path) -> list[Path]:
-    """The files that hold a cube: an ENVI header goes with its data, a Zarr store is a folder."""
-    if path.is_dir():
-        return sorted(part for part in path.rglob("*") if part.is_file())
-    partners = (find_header(path), find_data(path) if path.suffix.lower() == ".hdr" else None)
-    return sorted({path, *(partner for partner in partners if partner is not None)})

@@ -25,7 +25,9 @@ TERMS: dict[str, int] = {"translation": 2, "affine": 6, "homography": 8}
 KNOT_SPACING = 8.0
 """LR pixels between the knots of a local field."""
 BEND = 0.25
-"""Standard deviation, LR pixels, that a local field's second difference over one knot spacing is expected to have."""
+"""Standard deviation, LR pixels, that the second difference of a local field over one knot spacing is expected to have
+in one step. The penalty holds each step, not the field: few steps keep the field smooth (iterative regularisation). Held
+itself, at any strength, it is found less well: 0.043 to 0.066 px instead of 0.026 on airport scenes at SNR 30."""
 
 
 class Displacement(Protocol):
@@ -50,7 +52,7 @@ class Displacement(Protocol):
 
     @property
     def penalty(self) -> torch.Tensor:
-        """Prior precision ``(P, P)`` of the parameters, float64."""
+        """Prior precision ``(P, P)`` of one step's parameters, float64."""
         ...
 
     def compose(self, motion: FrameMotion, parameters: Float64, corner: Sequence[float]) -> FrameMotion:
@@ -137,14 +139,15 @@ class SplineField:
         return torch.einsum("mh,kahw,nw->kamn", self.rows, field, self.cols).flatten(1).double()
 
     def normal(self, weight: torch.Tensor) -> torch.Tensor:
-        count = self.count // 2
-        basis = torch.einsum("mh,nw->mnhw", self.rows, self.cols).reshape(count, -1)
-        out = torch.zeros(len(weight), 2, count, 2, count, dtype=torch.float64, device=weight.device)
-        for k, (yy, yx, xx) in enumerate(zip(weight[:, 0, 0], weight[:, 0, 1], weight[:, 1, 1], strict=True)):
-            for (a, b), w in (((0, 0), yy), ((0, 1), yx), ((1, 1), xx)):
-                block = ((basis * w.flatten()) @ basis.T).double()
+        m, n = len(self.rows), len(self.cols)
+        rows, cols = _neighbour_products(self.rows), _neighbour_products(self.cols)
+        out = torch.zeros(len(weight), 2, m * n, 2, m * n, dtype=torch.float64, device=weight.device)
+        for k, of_frame in enumerate(weight.double()):
+            for a, b in ((0, 0), (0, 1), (1, 1)):
+                products = torch.einsum("dmh,hw,enw->dmen", rows, of_frame[a, b], cols)
+                block = _banded(products).reshape(m * n, m * n)
                 out[k, a, :, b], out[k, b, :, a] = block, block.T
-        return out.reshape(len(weight), 2 * count, 2 * count)
+        return out.reshape(len(weight), 2 * m * n, 2 * m * n)
 
     @cached_property
     def penalty(self) -> torch.Tensor:
@@ -163,6 +166,31 @@ class SplineField:
         where = np.moveaxis(forward_motion(motion, reference) - np.asarray(corner), -1, 0)
         moved = np.stack([map_coordinates(part, where, order=3, mode="nearest") for part in step])
         return replace(motion, field=(motion.field + moved).astype(np.float32), model="local")
+
+
+OVERLAP = 4
+"""A cubic B-spline shares pixels with itself and the next three."""
+
+
+def _neighbour_products(splines: torch.Tensor) -> torch.Tensor:
+    """Products ``(4, m, size)`` of splines i and i + d, zero beyond the last; float64."""
+    out = splines.new_zeros((OVERLAP, *splines.shape), dtype=torch.float64)
+    for d in range(min(OVERLAP, len(splines))):
+        out[d, : len(splines) - d] = splines[: len(splines) - d] * splines[d:]
+    return out
+
+
+def _banded(products: torch.Tensor) -> torch.Tensor:
+    """Symmetric matrix ``(m, n, m, n)`` from its entries at (i, j), (i + d, j + e), given as ``(d, m, e, n)``."""
+    _, m, _, n = products.shape
+    out = products.new_zeros(m, n, m, n)
+    i, j = torch.meshgrid(torch.arange(m), torch.arange(n), indexing="ij")
+    for d in range(min(OVERLAP, m)):
+        for e in range(min(OVERLAP, n)):
+            value, p, q = products[d, : m - d, e, : n - e], i[: m - d, : n - e], j[: m - d, : n - e]
+            out[p, q, p + d, q + e] = out[p + d, q + e, p, q] = value
+            out[p + d, q, p, q + e] = out[p, q + e, p + d, q] = value
+    return out
 
 
 def _radius(shape: tuple[int, int]) -> float:

@@ -81,7 +81,8 @@ class PairMotion:
         motion: with its gain and its model; offsets are in `offset`.
         offset: ``(r,)``, ``frame = gain * reference + offset``.
         mismatch: part of the frame's variance that the reference does not explain where they show the same, 0 to 1.
-        alike: share of the common pixels where they do.
+        alike: share of the common pixels where they do; 0 without common pixels.
+        gain_error: standard error of the gain.
         comparison: what the next motion model can be judged by.
     """
 
@@ -89,6 +90,7 @@ class PairMotion:
     offset: Float64
     mismatch: float
     alike: float
+    gain_error: float
     comparison: Comparison
 
 
@@ -120,11 +122,12 @@ def pair_motion(
     slopes = torch.from_numpy(-reference.slopes())
     independent = max(1.0, PREFILTER_SHARE * reference.prefilter**2)
     motion, gain = start, 1.0
+    noise = 1 / independent  # variance that the prefilter leaves of white noise
     for n in range(iterations + 1):
         where = forward_motion(motion, pixels)
         seen = reference.seen & _inside(frame.seen, where)
         values = frame.at(where)
-        error, weight, gain, offset = _difference(reference.values, values, seen, gain)
+        error, weight, gain, offset = _difference(reference.values, values, seen, gain, noise)
         shown = torch.from_numpy(weight / independent)
         comparison = Comparison(torch.from_numpy(error), gain * slopes, shown)
         if n == iterations or not seen.any():
@@ -132,8 +135,8 @@ def pair_motion(
         step = _step(comparison, basis)
         longest = float(basis.field(step[None]).abs().max())
         corner = np.rint(forward_motion(motion, pixels[shape[0] // 2, shape[1] // 2])) - np.array(shape) // 2
-        scaled = (step * min(1.0, LARGEST_STEP / max(longest, 1e-12))).numpy()
-        motion = basis.compose(motion, scaled, corner)
+        step = step * min(1.0, LARGEST_STEP / max(longest, 1e-12))
+        motion = basis.compose(motion, step.numpy(), corner)
         if longest < ENOUGH:
             break
     alike = weight.sum(0) > 0.5 * weight.sum(0).max(initial=1e-30)
@@ -141,29 +144,38 @@ def pair_motion(
     mismatch = float((error**2)[:, alike].sum() / max(signal, 1e-12))
     covariance = _position_covariance(comparison, basis)
     found = FrameMotion(motion.matrix, covariance=covariance, gain=gain, field=motion.field, model=motion.model)
-    return PairMotion(found, offset, mismatch, float(alike.sum() / max(seen.sum(), 1)), comparison)
+    share = float((alike & seen).sum() / max(seen.sum(), 1))
+    power = float((weight * (reference.values - _means(reference.values, weight)) ** 2).sum())
+    gain_error = math.sqrt(independent / max(power, 1e-12))
+    return PairMotion(found, offset, mismatch, share, gain_error, comparison)
 
 
 def _difference(
-    reference: Float64, values: Float64, seen: Mask, gain: float
+    reference: Float64, values: Float64, seen: Mask, gain: float, noise: float
 ) -> tuple[Float64, Float64, float, Float64]:
     """Difference and weight ``(r, h, w)``, gain, and offset ``(r,)``; gain and offsets are those that fit best.
 
-    Robust from the start: the first difference is centred by its median and taken at the gain found before.
+    Robust from the start: the first difference is centred by its median and taken at the gain found before. Noise in
+    the reference, of variance `noise`, would dilute the gain and is taken off.
     """
     error = values - gain * reference
     offset = np.median(error[:, seen], axis=1) if seen.any() else np.zeros(len(error))
     error -= offset[:, None, None]
     weight = _weights(error, seen)
     for _ in range(2):
-        total = np.maximum(weight.sum((1, 2)), 1e-12)
-        means = [(image * weight).sum((1, 2)) / total for image in (reference, values)]
-        a = reference - means[0][:, None, None]
-        gain = float((weight * a * (values - means[1][:, None, None])).sum() / max((weight * a**2).sum(), 1e-12))
-        offset = means[1] - gain * means[0]
+        means = [_means(image, weight) for image in (reference, values)]
+        a, b = reference - means[0], values - means[1]
+        gain = float((weight * a * b).sum() / max((weight * (a**2 - noise)).sum(), 1e-12))
+        offset = (means[1] - gain * means[0])[:, 0, 0]
         error = values - gain * reference - offset[:, None, None]
         weight = _weights(error, seen)
     return error * seen, weight, gain, offset
+
+
+def _means(images: Float64, weight: Float64) -> Float64:
+    """Weighted means ``(r, 1, 1)``."""
+    total = np.maximum(weight.sum((1, 2), keepdims=True), 1e-12)
+    return np.asarray((images * weight).sum((1, 2), keepdims=True) / total)
 
 
 def _weights(error: Float64, seen: Mask) -> Float64:

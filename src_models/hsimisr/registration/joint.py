@@ -85,7 +85,8 @@ def refine_motions(
         change, parameters = _coupled_step(equations, image, basis, reference, damping, share)
         longest = float(basis.field(parameters).abs().max())
         factor = min(1.0, LARGEST_STEP / max(longest, 1e-12))
-        moves = (parameters * factor).cpu().numpy()
+        change, parameters = change * factor, parameters * factor
+        moves = parameters.cpu().numpy()
         trial = tuple(
             motion if k == reference else basis.compose(motion, moves[k], corners[k])
             for k, motion in enumerate(motions)

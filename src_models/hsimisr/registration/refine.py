@@ -47,6 +47,8 @@ def refine_jointly(
     if len(start.included) < 2:
         return start
     model = _model_of(start)
+    if model == "local" and not whole:  # a field that is known stays, and the frame moves with it
+        model = "affine"
     found, scene = _refined(window, scene, view, model, config, device, on_step)
     for richer in richer_models(model, config.model):
         if (whole or richer != "local") and _worth(found, richer, _strongest_prior(scene), start):

@@ -29,7 +29,9 @@ FEW_ALIKE = 0.3
 """Share of the common pixels that must show the same scene."""
 SAME_GAIN = 0.005
 SAME_LEVEL = 0.3
-"""Gains this close to 1, and offsets of eigen-images this small in units of the noise, are not worth a correction."""
+CLEAR_GAIN = 3.0
+"""Gains this close to 1, also in standard errors, and offsets of eigen-images this small in units of the noise, are not
+worth a correction."""
 LADDER: tuple[Model, ...] = ("translation", "affine", "homography", "local")
 
 
@@ -115,7 +117,7 @@ def register_pairs(
             continue
         if model == config.model or worth(model, [pair.comparison for pair in found.values()]):
             fit(model)
-    return _collected(found, window, reference, config.exclude)
+    return _collected(found, window, reference, config.exclude, None if whole else start)
 
 
 def with_field(motion: FrameMotion, shape: tuple[int, int]) -> FrameMotion:
@@ -128,16 +130,22 @@ def _begin(window: FrameWindow, reference: int, k: int, count: int, start: Regis
     if start is not None and not start.frames[k].excluded:
         known = start.frames[k]
         matrix = translation(-np.asarray(window.starts[k])) @ known.matrix @ translation(window.starts[reference])
-        return FrameMotion(matrix, field=known.field, model=known.model)
+        y, x = window.starts[reference]
+        h, w = window.masks[reference].shape
+        field = None if known.field is None else known.field[:, y : y + h, x : x + w]
+        return FrameMotion(matrix, field=field, model=known.model)
     images, masks = window.frames, window.masks
     shift = whole_pixel_shift(images[reference][:count], images[k][:count], masks[reference], masks[k])
     return FrameMotion(translation(shift))
 
 
-def _collected(found: dict[int, PairMotion], window: FrameWindow, reference: int, exclude: bool) -> PairRegistration:
+def _collected(
+    found: dict[int, PairMotion], window: FrameWindow, reference: int, exclude: bool, start: Registration | None
+) -> PairRegistration:
+    """Motions in the frames' own pixels; local fields, which a window does not change, are those of `start`."""
     motions, offsets = [], []
     rank = len(window.frames[0])
-    for k, start in enumerate(window.starts):
+    for k, origin in enumerate(window.starts):
         offset = np.zeros(rank)
         if k == reference:
             motions.append(FrameMotion(np.eye(3)))
@@ -145,21 +153,30 @@ def _collected(found: dict[int, PairMotion], window: FrameWindow, reference: int
             motions.append(FrameMotion(np.eye(3), weight=0.0, excluded=True, reason="holds no valid pixel"))
         else:
             pair = found[k]
-            matrix = translation(start) @ pair.motion.matrix @ translation(-np.asarray(window.starts[reference]))
+            matrix = translation(origin) @ pair.motion.matrix @ translation(-np.asarray(window.starts[reference]))
             motion = replace(pair.motion, matrix=matrix)
-            levelled = abs(motion.gain - 1) > SAME_GAIN or np.abs(pair.offset).max() > SAME_LEVEL
-            if levelled:
-                offset[: len(pair.offset)] = pair.offset
-            else:
-                motion = replace(motion, gain=1.0)
+            if start is not None and motion.field is not None:
+                motion = replace(motion, field=start.frames[k].field)
             reason = _why_foreign(pair)
-            motions.append(replace(motion, excluded=True, weight=0.0, reason=reason) if exclude and reason else motion)
+            if (exclude and reason) or pair.alike == 0 or motion.gain <= 0:
+                motions.append(replace(motion, gain=1.0, excluded=True, weight=0.0, reason=reason))
+            elif abs(motion.gain - 1) > max(SAME_GAIN, CLEAR_GAIN * pair.gain_error) or (
+                np.abs(pair.offset).max() > SAME_LEVEL
+            ):
+                offset[: len(pair.offset)] = pair.offset
+                motions.append(motion)
+            else:
+                motions.append(replace(motion, gain=1.0))
         offsets.append(offset)
     return PairRegistration(Registration(tuple(motions), reference, "gauss_newton"), tuple(offsets))
 
 
 def _why_foreign(pair: PairMotion) -> str:
     """Why a frame does not belong, or nothing."""
+    if pair.alike == 0:
+        return "has no pixel in common with the reference"
+    if pair.motion.gain <= 0:
+        return "does not show the reference's scene: it is dark where that is bright"
     if pair.mismatch > UNRELATED:
         return f"does not show the reference's scene: {pair.mismatch:.0%} of it is left unexplained"
     if pair.alike < FEW_ALIKE:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import laplace
+from scipy.ndimage import binary_erosion, laplace
 
 from hsimisr.inversion.invert import FrameWindow
 from hsimisr.inversion.lmmse import Solution
@@ -39,7 +39,7 @@ def judged(registration: Registration, found: Solution, window: FrameWindow, cub
     chi2 = misfit(found, 0.0)[:, :CHANNELS].mean(1)
     full = o.weight.amax((1, 2, 3), keepdim=True)
     distrusted = ((o.weight > 0) & (o.weight < full / 2)).sum((1, 2, 3)) / (o.weight > 0).sum((1, 2, 3)).clamp_min(1)
-    detail = np.array([_detail(window.frames[k], window.masks[k]) for k in used])
+    detail = np.array([_detail(window.frames[k], window.masks[k], registration.frames[k].gain) for k in used])
     motions = list(registration.frames)
     for place, k in enumerate(used):
         others = np.delete(detail, place)
@@ -50,23 +50,24 @@ def judged(registration: Registration, found: Solution, window: FrameWindow, cub
             remarks.append(f"blurred: {left:.0%} of the other frames' detail is left")
         if (share := _saturated(cubes[k], window.masks[k])) > SATURATED:
             remarks.append(f"saturated in {share:.0%} of its pixels")
-        if chi2[place] > BAD_FIT:
+        if chi2[place] > BAD_FIT and o.canvas.scale > 1:  # at scale 1 the model knows no aliasing
             remarks.append(f"fits badly: its residual is {chi2[place]:.1f} times what is expected")
         motions[k] = replace(motions[k], chi2=float(chi2[place]), reason="; ".join(remarks))
     return replace(registration, frames=tuple(motions))
 
 
-def _detail(images: Float32, masks: npt.NDArray[np.bool_]) -> float:
-    """Power of the finest structure of the strongest eigen-images, noise taken off."""
-    edges = np.stack([laplace(image.astype(np.float64)) for image in images[:CHANNELS]])[:, masks]
+def _detail(images: Float32, mask: npt.NDArray[np.bool_], gain: float) -> float:
+    """Power of the finest structure of the strongest eigen-images at gain 1, noise taken off."""
+    inner = binary_erosion(mask, np.ones((3, 3)))
+    edges = np.stack([laplace(image.astype(np.float64)) for image in images[:CHANNELS]])[:, inner]
     if edges.size == 0:
         return 0.0
-    return float(np.maximum((edges**2).mean(1) - LAPLACE_NOISE, 0).sum())
+    return float(np.maximum((edges**2).mean(1) - LAPLACE_NOISE, 0).sum()) / gain**2
 
 
 def _saturated(cube: Float32, mask: npt.NDArray[np.bool_]) -> float:
-    """Largest share, over bands, of pixels that hold the very largest value of their band."""
+    """Share of pixels that hold the very largest value of their band, mean over bands."""
     pixels = cube[:, mask]
     if pixels.shape[1] == 0:
         return 0.0
-    return float((pixels == pixels.max(1, keepdims=True)).mean(1).max())
+    return float((pixels == pixels.max(1, keepdims=True)).mean())
