@@ -50,6 +50,19 @@ def test_a_frame_that_measured_nothing_tells_nothing(wide):
     assert variance_of(without)[0] == pytest.approx(diagonal(without, 0), rel=SINGLE)
 
 
+def test_a_brighter_noisier_frame_that_tells_as_much_leaves_the_same_variance(wide):
+    """A frame of twice the gain weighs four times as much, which four times the noise takes back; also under a mask."""
+    o = wide.observations
+    weight, variance = o.weight.clone(), o.variance.clone()
+    weight[2, :, :, 12:] = 0
+    louder = weight.clone()
+    louder[1] *= 4
+    variance[1] *= 4
+    same = [replace(o, weight=weight), replace(o, weight=louder, variance=variance)]
+    plain, brighter = (variance_of(replace(wide, observations=given)) for given in same)
+    assert brighter == pytest.approx(plain, rel=0.02)
+
+
 def test_where_nothing_is_seen_the_prior_is_left(wide):
     o = wide.observations
     weight = o.weight.clone()

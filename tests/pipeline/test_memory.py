@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import torch
 
 from hsimisr.errors import MemoryLimitError
 from hsimisr.geometry import View
+from hsimisr.inversion.invert import MARGIN
+from hsimisr.physics.canvas import Canvas
+from hsimisr.physics.psf import Psf
+from hsimisr.physics.types import FrameMotion
+from hsimisr.physics.warp import WarpOperator
 from hsimisr.pipeline.memory import LARGEST, SHARE, tile_bytes, tile_side
 from hsimisr.pipeline.tiles import SMALLEST
 
@@ -29,6 +36,27 @@ def test_tiles_fit_into_their_share(free):
 def test_more_of_anything_needs_more(more):
     given = {"side": 50, **SIZES}
     assert tile_bytes(**{**given, **more}) > tile_bytes(**given)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_the_matrices_of_turned_frames_are_counted(scale):
+    """Of many frames of few bands, where they are most of what is needed."""
+    side, frames = 24, 6
+    turn = np.array([[1.0, -0.02, 0.3], [0.02, 1.0, -0.4], [0.0, 0.0, 1.0]])
+    canvas = Canvas.around(View(0, side, 0, side), MARGIN, scale)
+    still = np.zeros((frames, 2), np.int64)
+    operator = WarpOperator(canvas, Psf.parse("mtf:0.29"), [FrameMotion(turn)] * frames, still, torch.device("cpu"))
+    matrices = [held for held in _tensors(operator) if held.layout == torch.sparse_csr]
+    assert len(matrices) == 2 * frames
+    parts = [part for m in matrices for part in (m.crow_indices(), m.col_indices(), m.values())]
+    held = sum(part.numel() * part.element_size() for part in parts)
+    assert tile_bytes(side, frames, 2, 2, scale) >= held
+
+
+def _tensors(holder):
+    """Tensors that an object holds, itself or in lists."""
+    values = [value for held in vars(holder).values() for value in (held if isinstance(held, list) else [held])]
+    return [value for value in values if isinstance(value, torch.Tensor)]
 
 
 def test_too_little_is_said_with_sizes_and_the_way_out():

@@ -7,10 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hsimisr.cube import Cube, FrameStack
 from hsimisr.physics.types import Registration
 from hsimisr.pipeline.config import PipelineConfig
-from hsimisr.pipeline.run import refine
+from hsimisr.pipeline.run import quiet_context, refine
+from hsimisr.pipeline.scene import estimate_scene
 from hsimisr.registration.psf_width import fwhm
+from hsimisr.registration.store import read_registration, write_registration
 
 QUICK = ["invert.rounds=0", "uncertainty.method=none", "subspace.residual=false"]
 
@@ -49,6 +52,25 @@ def test_where_nothing_is_registered_the_start_is_what_is_used(stack, stretched)
         assert np.array_equal(motion.matrix, begun.matrix)
     aligned = refined(stack, "register.method=none").scene.registration
     assert not aligned.shifts.any()
+
+
+def test_a_brighter_frame_beside_a_bad_band_can_be_stored(simulation, tmp_path):
+    """The mean of a bad band is not known, and its offset is 0, which a file can hold."""
+    frames, bad = simulation.frames.copy(), np.zeros(simulation.frames.shape[1], bool)
+    bad[3] = True
+    frames[2] *= 1.3
+    brighter = FrameStack(tuple(Cube.from_array(frame, bad=bad) for frame in frames))
+    config = PipelineConfig.build(sets=[*QUICK, "register.method=gauss_newton"])
+    scene = estimate_scene(brighter, config, quiet_context("cpu"))
+    motion = scene.registration.frames[2]
+    assert motion.gain == pytest.approx(1.3, rel=0.01)
+    assert motion.offset[3] == 0
+    assert np.isfinite(motion.offset).all()
+    files = [tmp_path / f"{k}.npy" for k in range(len(brighter))]
+    write_registration(tmp_path / "registration.json", scene.registration, files, scene.subspace.sigma, scene.psf)
+    read = read_registration(tmp_path / "registration.json").frames[2]
+    assert read.gain == motion.gain
+    assert np.array_equal(read.offset, motion.offset)
 
 
 def test_a_known_registration_is_used_as_it_is(stack, stretched):

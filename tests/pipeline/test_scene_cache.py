@@ -89,6 +89,17 @@ def test_a_file_written_again_needs_a_new_model(cache, stack, finished, tmp_path
     assert cache.find(FrameStack(frames), PipelineConfig(), VIEW) is None
 
 
+def test_data_written_again_under_an_old_header_need_a_new_model(cache, stack, finished, tmp_path):
+    header, data = tmp_path / "frame.hdr", tmp_path / "frame.img"
+    header.write_text("ENVI")
+    data.write_bytes(b"first")
+    frames = FrameStack((replace(stack.frames[0], source=CubeSource(str(header))), *stack.frames[1:]))
+    cache.keep(frames, PipelineConfig(), finished.scene)
+    assert cache.find(frames, PipelineConfig(), VIEW) is finished.scene
+    data.write_bytes(b"second")
+    assert cache.find(frames, PipelineConfig(), VIEW) is None
+
+
 def test_only_the_latest_are_kept(cache, stack, finished):
     for scale in range(3, 3 + KEPT):
         cache.keep(stack, PipelineConfig(scale=scale), finished.scene)

@@ -126,7 +126,7 @@ def draw_frames():
 
 @dataclass(frozen=True, eq=False)
 class Waves:
-    """Eigen-images of a scene known in closed form: a few waves, none near the Nyquist frequency.
+    """Eigen-images of a scene known in closed form: a few waves, none near the Nyquist frequency, far above the noise.
 
     Attributes:
         number: cycles per pixel ``(w, 2)``.
@@ -173,4 +173,4 @@ class Waves:
 def waves() -> Waves:
     rng = np.random.default_rng(0)
     number = np.array([[0.11, 0.04], [-0.05, 0.09], [0.08, 0.10], [0.02, -0.07]])
-    return Waves(number, rng.uniform(0.5, 2, (3, 4)), rng.uniform(0, 2 * np.pi, (3, 4)), (40, 36))
+    return Waves(number, rng.uniform(50, 200, (3, 4)), rng.uniform(0, 2 * np.pi, (3, 4)), (40, 36))

@@ -14,7 +14,7 @@ from hsimisr.registration.register import basis_of
 
 CPU = torch.device("cpu")
 SEEDS = range(4)
-NOISE = 0.1
+NOISE = 10.0
 RICHER = ["affine", "homography", "local"]
 
 
@@ -22,7 +22,7 @@ def compared(waves, motions, seed):
     """Noisy frames beside one reference, their shifts found."""
     rng = np.random.default_rng(seed)
     reference, *frames = (
-        waves.prepared(waves.seen(motion) + NOISE * rng.standard_normal((waves.rank, *waves.shape)))
+        waves.prepared(waves.seen(motion) / NOISE + rng.standard_normal((waves.rank, *waves.shape)))
         for motion in (FrameMotion(np.eye(3)), *motions)
     )
     basis = basis_of("translation", waves.shape, CPU)

@@ -52,9 +52,10 @@ def test_the_transpose_is_the_transpose(kind):
 
 
 @every_basis
-def test_the_normal_matrix_is_the_dense_product(kind):
-    basis = basis_of(kind)
-    root = draw(2, 2, 2, *SHAPE).float()
+@pytest.mark.parametrize("shape", [SHAPE, (3, 5), (33, 17)])
+def test_the_normal_matrix_is_the_dense_product(kind, shape):
+    basis = basis_of(kind, shape)
+    root = draw(2, 2, 2, *shape).float()
     weight = torch.einsum("kachw,kbchw->kabhw", root, root)
     units = basis.field(torch.eye(basis.count)).double()
     dense = torch.einsum("pahw,kabhw,qbhw->kpq", units, weight.double(), units)

@@ -11,6 +11,7 @@ from hsimisr.errors import Cancelled, ConfigError
 from hsimisr.geometry import translation
 from hsimisr.inversion.invert import FrameWindow
 from hsimisr.io.open import open_cube
+from hsimisr.physics.motion import forward_motion
 from hsimisr.physics.simulator import simulate
 from hsimisr.physics.subspace import estimate_subspace
 from hsimisr.physics.types import FrameMotion, Registration
@@ -171,10 +172,63 @@ def test_a_frame_of_another_scene_is_left_out_with_a_reason(eigen_frames):
     assert found.included == (0, 1, 2, 4)
     assert "does not show the reference's scene" in found.frames[3].reason
     assert found.frames[3].weight == 0
-    kept = register_pairs(window_of(frames), 0, GaussNewtonConfig(exclude=False)).registration
-    assert kept.included == (0, 1, 2, 3, 4)
     # the others are registered as if it were not there
     assert np.array_equal(found.shifts[[1, 2, 4]], registered(eigen_frames).shifts[[1, 2, 4]])
+
+
+def test_a_frame_that_shares_little_with_the_scene_is_used_where_that_is_wanted(eigen_frames):
+    frames = [0.15 * f + shuffled(f) if k == 3 else f for k, f in enumerate(eigen_frames.frames)]
+    assert register_pairs(window_of(frames), 0, AUTO).registration.included == (0, 1, 2, 4)
+    kept = register_pairs(window_of(frames), 0, GaussNewtonConfig(exclude=False)).registration
+    assert kept.included == (0, 1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("exclude", [True, False])
+def test_a_negative_is_left_out_with_a_reason(eigen_frames, exclude):
+    """A sensor's gain is positive, so there is no use for such a frame, whatever is wanted."""
+    frames = [-f if k == 3 else f for k, f in enumerate(eigen_frames.frames)]
+    start = Registration(tuple(replace(m, gain=1.0) for m in eigen_frames.simulation.registration.frames))
+    config = GaussNewtonConfig(exclude=exclude)
+    motion = register_pairs(window_of(frames), 0, config, start).registration.frames[3]
+    assert motion.excluded
+    assert "dark where that is bright" in motion.reason
+    assert motion.gain == 1
+
+
+def test_the_gain_of_a_frame_of_noise_is_not_kept(eigen_frames):
+    noise = np.random.default_rng(0).standard_normal(eigen_frames.frames[3].shape).astype(np.float32)
+    frames = [noise if k == 3 else f for k, f in enumerate(eigen_frames.frames)]
+    motion = register_pairs(window_of(frames), 0, AUTO).registration.frames[3]
+    assert motion.excluded
+    assert "does not show the reference's scene" in motion.reason
+    assert motion.gain == 1
+
+
+@pytest.mark.parametrize("exclude", [True, False])
+def test_a_frame_without_a_common_pixel_is_left_out_with_a_reason(eigen_frames, exclude):
+    """Also where nobody wants frames judged: there is nothing to register it by."""
+    far = FrameMotion(translation((100.0, 0.0)))
+    motions = [far if k == 2 else FrameMotion(np.eye(3)) for k in range(5)]
+    config = GaussNewtonConfig(exclude=exclude)
+    found = register_pairs(eigen_frames.window, 0, config, Registration(tuple(motions))).registration
+    assert found.included == (0, 1, 3, 4)
+    assert found.frames[2].reason == "has no pixel in common with the reference"
+    assert (found.frames[2].weight, found.frames[2].gain) == (0, 1)
+
+
+def test_a_field_of_the_start_is_kept_whole_where_only_a_part_is_seen(waves):
+    """The matrix is found in the window; the field, which a window cannot tell, is that of the whole reference."""
+    truth = replace(waves.turned((0.6, -0.4), field=waves.bend(0.8)), model="local")
+    start = replace(truth, matrix=translation((0.4, -0.3)) @ truth.matrix)
+    corners = (9, 5), (7, 6)
+    frames = waves.seen(), waves.seen(truth)
+    parts = [frame[:, y : y + 28, x : x + 27] for frame, (y, x) in zip(frames, corners, strict=True)]
+    begun = Registration((FrameMotion(np.eye(3)), start))
+    found = register_pairs(window_of(parts, starts=list(corners)), 0, AUTO, begun, whole=False).registration.frames[1]
+    assert np.array_equal(found.field, truth.field)
+    pixels = np.moveaxis(np.indices((28, 27)), 0, -1) + corners[0]
+    apart = np.linalg.norm(forward_motion(found, pixels) - forward_motion(truth, pixels), axis=-1)
+    assert apart.max() < ALIASING
 
 
 def test_a_frame_without_valid_pixels_is_left_out_with_a_reason(eigen_frames):

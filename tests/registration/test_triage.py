@@ -13,17 +13,19 @@ from hsimisr.geometry import View
 from hsimisr.inversion.config import LmmseConfig
 from hsimisr.inversion.invert import FrameWindow, observe
 from hsimisr.inversion.robust import solve_robustly
-from hsimisr.registration.triage import judged
+from hsimisr.registration.triage import BAD_FIT, judged
 
 ODD = 2
 
 
-def told(given, cubes=None, registration=None):
+def told(given, cubes=None, registration=None, masks=None, scale=2):
     """The true motions of the frames, judged by what an estimate from all of them leaves unexplained."""
     cubes = list(given.simulation.frames) if cubes is None else cubes
     registration = registration or given.simulation.registration
-    window = FrameWindow([given.subspace.project(cube) for cube in cubes], given.masks, [(0, 0)] * len(cubes))
-    scene = given.scene(registration)
+    masks = given.masks if masks is None else masks
+    images = [given.subspace.project(cube) * mask for cube, mask in zip(cubes, masks, strict=True)]
+    window = FrameWindow(images, masks, [(0, 0)] * len(cubes))
+    scene = replace(given.scene(registration), scale=scale)
     view = View.whole(cubes[registration.reference].shape[1:])
     found = solve_robustly(observe(window, scene, view, torch.device("cpu")), scene.prior, LmmseConfig())
     return judged(registration, found, window, cubes).frames
@@ -43,14 +45,43 @@ def test_good_frames_fit_and_there_is_nothing_to_tell(eigen_frames):
     assert (chi2 < 2).all()
 
 
+def noise_of(given):
+    """Noise of the sensor ``(B, h, w)``."""
+    shape = given.simulation.frames[ODD].shape
+    return given.simulation.sigma[:, None, None] * np.random.default_rng(0).standard_normal(shape)
+
+
+def with_blurred(given):
+    noise = noise_of(given)
+    return with_odd(given, lambda c: (gaussian_filter(c, (0, 1.2, 1.2)) + noise).astype("f4"))
+
+
+def called_blurred(frames):
+    return [k for k, motion in enumerate(frames) if "blurred" in motion.reason]
+
+
 def test_a_blurred_frame_is_called_so(eigen_frames):
-    noise = eigen_frames.simulation.sigma[:, None, None] * np.random.default_rng(0).standard_normal((16, 37, 37))
-    frames = told(
-        eigen_frames, with_odd(eigen_frames, lambda c: (gaussian_filter(c, (0, 1.2, 1.2)) + noise).astype("f4"))
-    )
-    assert "blurred" in frames[ODD].reason
+    frames = told(eigen_frames, with_blurred(eigen_frames))
+    assert called_blurred(frames) == [ODD]
     assert "detail is left" in frames[ODD].reason
-    assert not any("blurred" in motion.reason for k, motion in enumerate(frames) if k != ODD)
+
+
+def test_a_darker_frame_is_not_called_blurred(eigen_frames):
+    """Half the gain is a quarter of the power of its detail."""
+    noise = np.sqrt(0.75) * noise_of(eigen_frames)
+    cubes = with_odd(eigen_frames, lambda c: (0.5 * c + noise).astype("f4"))
+    true = eigen_frames.simulation.registration
+    darker = tuple(replace(motion, gain=0.5) if k == ODD else motion for k, motion in enumerate(true.frames))
+    assert called_blurred(told(eigen_frames, cubes, replace(true, frames=darker))) == []
+
+
+@pytest.mark.parametrize("which", [ODD, 0])
+def test_dead_lines_do_not_change_who_is_called_blurred(eigen_frames, which):
+    """Neither in the blurred frame, nor in another: their edges are no detail."""
+    masks = [mask.copy() for mask in eigen_frames.masks]
+    masks[which][::5] = masks[which][:, ::5] = False
+    assert called_blurred(told(eigen_frames, with_blurred(eigen_frames), masks=masks)) == [ODD]
+    assert called_blurred(told(eigen_frames, masks=masks)) == []
 
 
 def test_a_clouded_frame_is_called_so(eigen_frames):
@@ -76,6 +107,21 @@ def test_a_frame_at_the_wrong_place_fits_badly(eigen_frames):
     frames = told(eigen_frames, registration=replace(true, frames=(*true.frames[:ODD], off, *true.frames[ODD + 1 :])))
     assert "fits badly" in frames[ODD].reason or "something else" in frames[ODD].reason
     assert frames[ODD].chi2 == max(motion.chi2 for motion in frames)
+
+
+def test_a_frame_of_which_no_pixel_has_neighbours_is_not_called_blurred(eigen_frames):
+    """Of its detail nothing is known; the others are compared without it."""
+    masks = [mask.copy() for mask in eigen_frames.masks]
+    masks[0][::3] = False
+    assert called_blurred(told(eigen_frames, masks=masks)) == []
+    assert called_blurred(told(eigen_frames, with_blurred(eigen_frames), masks=masks)) == [ODD]
+
+
+def test_at_scale_1_aliasing_is_not_called_a_bad_fit(eigen_frames):
+    """The model of scale 1 knows of none, so that all aliased frames would fit badly."""
+    frames = told(eigen_frames, scale=1)
+    assert max(motion.chi2 for motion in frames) > BAD_FIT
+    assert not any("fits badly" in motion.reason for motion in frames)
 
 
 def test_frames_that_are_left_out_are_not_judged(eigen_frames):

@@ -26,8 +26,8 @@ KNOT_SPACING = 8.0
 """LR pixels between the knots of a local field."""
 BEND = 0.25
 """Standard deviation, LR pixels, that the second difference of a local field over one knot spacing is expected to have
-in one step. The penalty holds each step, not the field: few steps keep the field smooth (iterative regularisation). Held
-itself, at any strength, it is found less well: 0.043 to 0.066 px instead of 0.026 on airport scenes at SNR 30."""
+in one step. The penalty holds each step, not the field: few steps keep the field smooth (iterative regularisation). A
+field that is held itself, at any strength, is found less well: 0.043 to 0.066 px instead of 0.026 on one scene."""
 
 
 class Displacement(Protocol):

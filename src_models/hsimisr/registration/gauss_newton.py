@@ -29,6 +29,8 @@ ENOUGH = 1e-4
 """LR pixels: the longest displacement that one step may make, and the one at which the iteration ends."""
 PREFILTER_SHARE = 4 * math.pi
 """A Gaussian prefilter of width w leaves one independent pixel in ``4 pi w^2``."""
+LEAST_POWER = 0.5
+"""Part of the reference's power that is not taken for noise: where there is no more, a gain is hardly told at all."""
 OUTLIER = 3.0
 """Local rms of the difference, in units of its own typical size, from which a pixel loses weight."""
 
@@ -82,7 +84,7 @@ class PairMotion:
         offset: ``(r,)``, ``frame = gain * reference + offset``.
         mismatch: part of the frame's variance that the reference does not explain where they show the same, 0 to 1.
         alike: share of the common pixels where they do; 0 without common pixels.
-        gain_error: standard error of the gain.
+        gain_error, offset_error: standard errors of the gain and of the offsets ``(r,)``.
         comparison: what the next motion model can be judged by.
     """
 
@@ -91,6 +93,7 @@ class PairMotion:
     mismatch: float
     alike: float
     gain_error: float
+    offset_error: Float64
     comparison: Comparison
 
 
@@ -147,7 +150,8 @@ def pair_motion(
     share = float((alike & seen).sum() / max(seen.sum(), 1))
     power = float((weight * (reference.values - _means(reference.values, weight)) ** 2).sum())
     gain_error = math.sqrt(independent / max(power, 1e-12))
-    return PairMotion(found, offset, mismatch, share, gain_error, comparison)
+    offset_error = np.sqrt(independent / np.maximum(weight.sum((1, 2)), 1e-12))
+    return PairMotion(found, offset, mismatch, share, gain_error, offset_error, comparison)
 
 
 def _difference(
@@ -165,7 +169,8 @@ def _difference(
     for _ in range(2):
         means = [_means(image, weight) for image in (reference, values)]
         a, b = reference - means[0], values - means[1]
-        gain = float((weight * a * b).sum() / max((weight * (a**2 - noise)).sum(), 1e-12))
+        power = (weight * a**2).sum()
+        gain = float((weight * a * b).sum() / max(power - noise * weight.sum(), LEAST_POWER * power, 1e-12))
         offset = (means[1] - gain * means[0])[:, 0, 0]
         error = values - gain * reference - offset[:, None, None]
         weight = _weights(error, seen)

@@ -29,9 +29,9 @@ FEW_ALIKE = 0.3
 """Share of the common pixels that must show the same scene."""
 SAME_GAIN = 0.005
 SAME_LEVEL = 0.3
-CLEAR_GAIN = 3.0
-"""Gains this close to 1, also in standard errors, and offsets of eigen-images this small in units of the noise, are not
-worth a correction."""
+CLEAR = 5.0
+"""Gains this close to 1 and offsets of eigen-images this small in units of the noise, both also in standard errors, are
+not worth a correction: aliasing, which is not white, counts in those as if it were."""
 LADDER: tuple[Model, ...] = ("translation", "affine", "homography", "local")
 
 
@@ -160,15 +160,19 @@ def _collected(
             reason = _why_foreign(pair)
             if (exclude and reason) or pair.alike == 0 or motion.gain <= 0:
                 motions.append(replace(motion, gain=1.0, excluded=True, weight=0.0, reason=reason))
-            elif abs(motion.gain - 1) > max(SAME_GAIN, CLEAR_GAIN * pair.gain_error) or (
-                np.abs(pair.offset).max() > SAME_LEVEL
-            ):
+            elif _differs_in_brightness(pair):
                 offset[: len(pair.offset)] = pair.offset
                 motions.append(motion)
             else:
                 motions.append(replace(motion, gain=1.0))
         offsets.append(offset)
     return PairRegistration(Registration(tuple(motions), reference, "gauss_newton"), tuple(offsets))
+
+
+def _differs_in_brightness(pair: PairMotion) -> bool:
+    gain = abs(pair.motion.gain - 1) > max(SAME_GAIN, CLEAR * pair.gain_error)
+    offset = np.abs(pair.offset) > np.maximum(SAME_LEVEL, CLEAR * pair.offset_error)
+    return bool(gain or offset.any())
 
 
 def _why_foreign(pair: PairMotion) -> str:

@@ -43,6 +43,7 @@ def judged(registration: Registration, found: Solution, window: FrameWindow, cub
     motions = list(registration.frames)
     for place, k in enumerate(used):
         others = np.delete(detail, place)
+        others = others[np.isfinite(others)]
         remarks = []
         if (share := float(distrusted[place])) > OTHER_THINGS:
             remarks.append(f"{share:.0%} of it shows something else (clouds, moving things)")
@@ -57,11 +58,14 @@ def judged(registration: Registration, found: Solution, window: FrameWindow, cub
 
 
 def _detail(images: Float32, mask: npt.NDArray[np.bool_], gain: float) -> float:
-    """Power of the finest structure of the strongest eigen-images at gain 1, noise taken off."""
+    """Power of the finest structure of the strongest eigen-images at gain 1, noise taken off.
+
+    NaN where the mask leaves no pixel with all its neighbours.
+    """
     inner = binary_erosion(mask, np.ones((3, 3)))
     edges = np.stack([laplace(image.astype(np.float64)) for image in images[:CHANNELS]])[:, inner]
     if edges.size == 0:
-        return 0.0
+        return float("nan")
     return float(np.maximum((edges**2).mean(1) - LAPLACE_NOISE, 0).sum()) / gain**2
 
 
