@@ -11,6 +11,7 @@ from scipy.ndimage import uniform_filter
 from hsimisr.inversion.config import LmmseConfig
 from hsimisr.inversion.lmmse import Solution, solve
 from hsimisr.inversion.misfit import LEAST_FREEDOM
+from hsimisr.inversion.solver import conjugate_gradients
 from hsimisr.physics.observations import Observations
 from hsimisr.physics.types import PowerSpectrum
 
@@ -43,7 +44,9 @@ def solve_robustly(
         if bool((trust.weight - weight).abs().max() < SETTLED * weight.max()):
             break
         found = solve(trust, prior, rough, on_step, found.spectrum)
-    return solve(found.equations.observations, prior, config, on_step, found.spectrum)
+    equations = found.equations
+    spectrum, steps = conjugate_gradients(equations, config.iterations, config.tolerance, found.spectrum, on_step)
+    return Solution(spectrum, equations, found.steps + steps)
 
 
 def trusted(found: Solution, weight: torch.Tensor) -> Observations:
