@@ -10,7 +10,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeySequence
 from qtpy.QtWidgets import QShortcut, QWidget
 
-from napari_hsimisr.dragging import Dragger, World
+from napari_hsimisr.dragging import Dragger
+from napari_hsimisr.mouse import World
 
 DIRECTIONS = {"Up": (-1.0, 0.0), "Down": (1.0, 0.0), "Left": (0.0, -1.0), "Right": (0.0, 1.0)}
 BIG = 10.0

@@ -7,42 +7,26 @@ from typing import Any
 
 from napari.components import ViewerModel
 
-from napari_hsimisr.picking import mouse_is_free
-
-World = tuple[float, float]
+from napari_hsimisr.mouse import PressListener, World
 
 
-class Dragger:
+class Dragger(PressListener):
     """Calls ``on_move(start, end, first)`` with world positions ``(y, x)`` for every step of a drag, until closed.
 
     The canvas does not pan meanwhile; `first` tells the first step of a drag from the others.
     """
 
     def __init__(self, viewer: ViewerModel, on_move: Callable[[World, World, bool], None]) -> None:
-        self._viewer = viewer
         self._on_move = on_move
-        # a bound method differs at each access: keep the one that is registered
-        self._callback = self._pressed
-        viewer.mouse_drag_callbacks.append(self._callback)
+        super().__init__(viewer)
 
-    def close(self) -> None:
-        """Leave the mouse alone."""
-        self._viewer.mouse_drag_callbacks.remove(self._callback)
-
-    def _pressed(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
-        if event.button != 1 or event.modifiers or not mouse_is_free(viewer):
-            return
-        last, first = _world(viewer, event), True
+    def follow(self, event: Any) -> Generator[None, None, None]:
+        last, first = self.world(event), True
         event.handled = True
         yield
         while event.type == "mouse_move":
-            now = _world(viewer, event)
+            now = self.world(event)
             self._on_move(last, now, first)
             last, first = now, False
             event.handled = True
             yield
-
-
-def _world(viewer: ViewerModel, event: Any) -> World:
-    y, x = (float(event.position[axis]) for axis in viewer.dims.displayed[-2:])
-    return y, x

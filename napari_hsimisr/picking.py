@@ -11,6 +11,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Vectors
 
 from napari_hsimisr.layers import PRODUCT
+from napari_hsimisr.mouse import PressListener, World
 
 DRAG_PX = 4  # canvas pixels; less is a click
 PIN, PIN_COLOUR = "pin", "#ffd33d"
@@ -19,31 +20,21 @@ STROKES = np.array(
 )  # start, length; pixels
 
 
-class Picker:
+class Picker(PressListener):
     """Calls `on_pick` with the world position ``(y, x)`` of every plain click on the canvas, until closed."""
 
-    def __init__(self, viewer: ViewerModel, on_pick: Callable[[tuple[float, float]], None]) -> None:
-        self._viewer = viewer
+    def __init__(self, viewer: ViewerModel, on_pick: Callable[[World], None]) -> None:
         self._on_pick = on_pick
-        # a bound method differs at each access: keep the one that is registered
-        self._callback = self._pressed
-        viewer.mouse_drag_callbacks.append(self._callback)
+        super().__init__(viewer)
 
-    def close(self) -> None:
-        """Leave the mouse alone."""
-        self._viewer.mouse_drag_callbacks.remove(self._callback)
-
-    def _pressed(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
-        if event.button != 1 or event.modifiers or not mouse_is_free(viewer):
-            return
+    def follow(self, event: Any) -> Generator[None, None, None]:
         start, dragged = event.pos, False
         yield
         while event.type == "mouse_move":
             dragged = dragged or math.dist(event.pos, start) > DRAG_PX
             yield
         if not dragged:
-            y, x = (event.position[axis] for axis in viewer.dims.displayed[-2:])
-            self._on_pick((float(y), float(x)))
+            self._on_pick(self.world(event))
 
 
 class Pin:
@@ -70,9 +61,3 @@ class Pin:
         selected = layers.selection.active
         layers.append(layer)
         layers.selection.active = selected
-
-
-def mouse_is_free(viewer: ViewerModel) -> bool:
-    """Whether no layer tool (painting, adding points, ...) waits for the click."""
-    active = viewer.layers.selection.active
-    return viewer.dims.ndisplay == 2 and (active is None or str(active.mode) == "pan_zoom")

@@ -30,9 +30,9 @@ from napari_hsimisr.alignment import State
 from napari_hsimisr.alignment_file import Loaded, plan_loading, plan_saving
 from napari_hsimisr.app import connect, join_session
 from napari_hsimisr.bridge import LatestRead
-from napari_hsimisr.dragging import World
 from napari_hsimisr.inspection import Inspection, Look
 from napari_hsimisr.layers import cube_of
+from napari_hsimisr.mouse import World
 from napari_hsimisr.session import Status
 from napari_hsimisr.view import pixel_at
 from napari_hsimisr.widgets.layout import group, row

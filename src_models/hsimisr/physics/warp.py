@@ -42,8 +42,6 @@ class WarpOperator:
     ) -> None:
         self.canvas = canvas
         self.psf = psf
-        self.motions = motions
-        self.offsets = offsets
         warps = [_interpolation(canvas, motion, offset) for motion, offset in zip(motions, offsets, strict=True)]
         self._warps = [_to_torch(warp, device) for warp in warps]
         self._transposes = [_to_torch(warp.T.tocsr(), device) for warp in warps]
