@@ -105,6 +105,13 @@ def measure(size: int) -> dict[str, dict[str, float]]:
 
         table["engine starts"] = meter.during(lambda: wait(IDLE_S))
         table["idle"] = meter.during(lambda: wait(IDLE_S))
+        def add_plain_image() -> None:
+            plain = demo.viewer.add_image(np.zeros((60, 2 * size, 2 * size), np.float32), visible=False)
+            wait(1)
+            demo.viewer.layers.remove(plain)
+            wait(1)
+
+        table["napari adds and removes a plain image, no job"] = meter.during(add_plain_image)
         table["first refinement"] = meter.during(refine)
         demo.pick((4.0, 4.0))
         table["used: bands and pixels, no job"] = meter.during(use_idle)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import eigh
@@ -26,14 +28,14 @@ def estimate_noise(frames: list[Float32], masks: list[npt.NDArray[np.bool_]], sa
 
     Args:
         masks: ``(h_k, w_k)``, True where all bands were measured.
-        samples: pixels used, spread evenly.
+        samples: most pixels used, spread evenly.
     """
     if len(frames[0]) < FEW_BANDS:
         return np.asarray(
             np.mean([_spatial_noise(f, m) for f, m in zip(frames, masks, strict=True) if m.any()], axis=0)
         )
     pixels = [measured(f, m) for f, m in zip(frames, masks, strict=True)]
-    step = max(1, sum(p.shape[1] for p in pixels) // samples)
+    step = math.ceil(sum(p.shape[1] for p in pixels) / samples)
     sample = np.concatenate([p[:, ::step] for p in pixels], axis=1, dtype=np.float64)
     return np.maximum(factor_noise(sample), CLEANEST * np.sqrt((sample**2).mean(1)))
 

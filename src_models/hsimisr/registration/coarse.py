@@ -35,14 +35,12 @@ def whole_pixel_shift(
     shape = next_fast_len(h0 + h1 - 1, real=True), next_fast_len(w0 + w1 - 1, real=True)
     m0, m1 = reference_mask.astype(float), frame_mask.astype(float)
     a, b = _smooth(reference, m0), _smooth(frame, m1)
-
-    def correlate(left: Float64, right: Float64) -> Float64:
-        """Sum over p of ``left(p) right(p + d)`` for every d."""
-        return np.asarray(irfft2(rfft2(left, shape).conj() * rfft2(right, shape), shape))
-
-    count = np.maximum(correlate(m0, m1), 1e-6)
-    power = correlate(a**2, m1) + correlate(m0, b**2) - 2 * correlate(a, b)
-    difference = power - (correlate(a, m1) - correlate(m0, b)) ** 2 / count
+    # spectra of left and right parts: the sum over p of left(p) right(p + d), for every d, is their product
+    seen0, sum0, square0 = (rfft2(part, shape).conj() for part in (m0, a, a**2))
+    seen1, sum1, square1 = (rfft2(part, shape) for part in (m1, b, b**2))
+    count = np.maximum(irfft2(seen0 * seen1, shape), 1e-6)
+    power = irfft2(square0 * seen1 + seen0 * square1 - 2 * sum0 * sum1, shape)
+    difference = power - irfft2(sum0 * seen1 - seen0 * sum1, shape) ** 2 / count
     unrelated = a[:, reference_mask].var(1) + b[:, frame_mask].var(1) + 1e-12
     ratio = np.maximum(difference / count, 0) / unrelated[:, None, None]
     score = count * np.log(np.maximum(ratio, 1e-6)).sum(0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +68,7 @@ class SmoothFrame:
         where = np.moveaxis(points, -1, 0)
         return np.stack([map_coordinates(c, where, order=3, mode="mirror", prefilter=False) for c in self.splines])
 
+    @cached_property
     def slopes(self) -> Float64:
         """Derivatives ``(2, r, h, w)`` along y and x of the splines at the pixels."""
         padded = np.pad(self.splines, ((0, 0), (1, 1), (1, 1)), mode="reflect")
@@ -122,7 +124,7 @@ def pair_motion(
     """
     shape = reference.seen.shape
     pixels = np.moveaxis(np.indices(shape), 0, -1).astype(float)
-    slopes = torch.from_numpy(-reference.slopes())
+    slopes = torch.from_numpy(-reference.slopes)
     independent = max(1.0, PREFILTER_SHARE * reference.prefilter**2)
     motion, gain = start, 1.0
     noise = 1 / independent  # variance that the prefilter leaves of white noise

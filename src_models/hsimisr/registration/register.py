@@ -74,6 +74,7 @@ def register_pairs(
     start: Registration | None = None,
     whole: bool = True,
     on_frame: Callable[[int], None] | None = None,
+    on_shifts: Callable[[PairRegistration], None] | None = None,
 ) -> PairRegistration:
     """Motion of every frame against the reference.
 
@@ -82,6 +83,7 @@ def register_pairs(
         start: motions to begin from instead of the best whole-pixel shift; those of excluded frames do not count.
         whole: whether the window shows the whole reference; a local field is found nowhere else.
         on_frame: called with the number of each frame before it is registered; may raise to stop.
+        on_shifts: given the motions once every frame has been shifted into place, before richer models are tried.
 
     Returns:
         Motions in the frames' own pixels (not the window's).
@@ -111,13 +113,18 @@ def register_pairs(
             found[k] = pair_motion(smooth[reference], smooth[k], begin, basis)
             motions[k] = found[k].motion
 
+    def collected() -> PairRegistration:
+        return _collected(found, window, reference, config.exclude, None if whole else start)
+
     fit("translation")
+    if on_shifts is not None:
+        on_shifts(collected())
     for model in richer_models("translation", config.model):
         if model == "local" and not whole:
             continue
         if model == config.model or worth(model, [pair.comparison for pair in found.values()]):
             fit(model)
-    return _collected(found, window, reference, config.exclude, None if whole else start)
+    return collected()
 
 
 def with_field(motion: FrameMotion, shape: tuple[int, int]) -> FrameMotion:
