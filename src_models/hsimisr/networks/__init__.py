@@ -1,0 +1,1 @@
+"""Torch modules: alignment cells, encoders, the refiner and its weights."""
