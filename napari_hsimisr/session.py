@@ -16,7 +16,7 @@ from hsimisr.errors import HsimisrError, StackError
 from hsimisr.geometry import View
 from hsimisr.physics.types import Estimate, Registration
 from hsimisr.pipeline.config import PipelineConfig
-from hsimisr.pipeline.events import Cancelled, Event, Failed, Finished, Preview, Progress, Result
+from hsimisr.pipeline.events import Cancelled, Event, Failed, Finished, HeldOut, Preview, Progress, Result
 from hsimisr.pipeline.job import Job
 from napari_hsimisr.alignment import Alignment, Motions, State, started_from
 from napari_hsimisr.later import Later, at_once
@@ -84,6 +84,7 @@ class Session:
     aligned_changed = Signal(bool)
     busy_changed = Signal(bool)
     progressed = Signal(Progress)
+    heldout_checked = Signal(HeldOut)
     status_changed = Signal(Status)
     pin_changed = Signal()
 
@@ -210,6 +211,8 @@ class Session:
         match event:
             case Progress():
                 self.progressed.emit(event)
+            case HeldOut():
+                self.heldout_checked.emit(event)
             case Preview(estimate=estimate):
                 self._show(request, estimate)
             case Finished(result=result):

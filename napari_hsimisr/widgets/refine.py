@@ -21,6 +21,7 @@ from napari_hsimisr.app import connect, join_session
 from napari_hsimisr.session import Status
 from napari_hsimisr.widgets.form import ModelForm
 from napari_hsimisr.widgets.frames import FrameList
+from napari_hsimisr.widgets.heldout_plot import HeldOutPlot
 from napari_hsimisr.widgets.layout import group, row
 from napari_hsimisr.widgets.psf import PsfEdit
 from napari_hsimisr.widgets.status import StatusLine
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 LIVE_DELAY_MS = 400
 BASIC = ("scale",)
-METHODS = ("register_", "subspace", "invert", "uncertainty")
+METHODS = ("register_", "subspace", "invert", "refine", "adapt", "uncertainty")
 
 
 class RefineWidget(QWidget):
@@ -59,6 +60,7 @@ class RefineWidget(QWidget):
         self.run_whole_button.clicked.connect(self.run_whole)
         self.cancel_button.clicked.connect(self.session.cancel)
         connect(self, self.session.progressed, self._show_progress)
+        connect(self, self.session.heldout_checked, self.heldout.add)
         connect(self, self.session.status_changed, self.status.show_status)
         connect(self, self.session.aligned_changed, self._show_aligned)
         connect(self, self.session.busy_changed, self._show_busy)
@@ -125,6 +127,7 @@ class RefineWidget(QWidget):
         self.run_whole_button = QPushButton("Refine everything")
         self.cancel_button = QPushButton("Cancel", enabled=False)
         self.progress = QProgressBar(maximum=1, textVisible=True, format=" ")
+        self.heldout = HeldOutPlot()
         self.status = StatusLine("Open the frames of one scene, then press “Refine view”.")
 
         knobs = QScrollArea(widgetResizable=True, frameShape=QScrollArea.Shape.NoFrame)
@@ -136,5 +139,6 @@ class RefineWidget(QWidget):
         layout.addWidget(group("Methods", knobs), 4)
         layout.addWidget(self.live)
         layout.addLayout(row(self.run_view_button, self.run_whole_button, self.cancel_button))
+        layout.addWidget(self.heldout)
         layout.addWidget(self.progress)
         layout.addWidget(self.status)

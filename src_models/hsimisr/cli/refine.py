@@ -116,6 +116,7 @@ def _provenance(result: Result | TiledResult, names: list[str], seed: int) -> di
         "device": result.diagnostics["device"],
         "view": result.diagnostics["view"],
         "timings": result.diagnostics["timings"],
+        "learned": result.diagnostics.get("learned"),
         "psf": result.scene.psf,
         "rank": result.scene.subspace.rank,
         "frames": [
@@ -141,6 +142,8 @@ def _report(out: Path, result: Result | TiledResult, grid: Grid, provenance: dic
         f"from {used} of {total} frames, {scene.subspace.rank} eigen-images, "
         f"{sum(provenance['timings'].values()):.1f} s"
     )
+    for gate in (provenance["learned"] or {}).get("refine", []):
+        typer.echo(f"learned refinement: {gate['reason']}")
     for frame in provenance["frames"]:
         if frame["reason"]:
             typer.echo(f"{'left out' if frame['excluded'] else 'note on'} {frame['name']}: {frame['reason']}")

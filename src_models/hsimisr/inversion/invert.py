@@ -86,20 +86,15 @@ def invert(
                 baselines.drizzle(levelled, window.masks, window.starts, registration, grid, config.drop),
                 None,
             )
+    if isinstance(config, LmmseConfig):
+        found = solve_view(window, scene, view, config, device, on_step)
+        used = found.equations.observations
+        variance = (
+            posterior_variance(used, scene.prior, Psf.parse(scene.psf), found.contrast) if with_variance else None
+        )
+        return lmmse.view_image(used.canvas, found.spectrum), variance
     observations = observe(window, scene, view, device)
     canvas = observations.canvas
-    if isinstance(config, LmmseConfig):
-        psf = Psf.parse(scene.psf)
-        if config.inflate:
-            observations = lmmse.inflated(observations, registration, scene.prior, psf)
-        found = solve_robustly(observations, scene.prior, config, on_step)
-        found = lmmse.follow_contrast(found, config, scene.contrast_levels, on_step)
-        variance = (
-            posterior_variance(found.equations.observations, scene.prior, psf, found.contrast)
-            if with_variance
-            else None
-        )
-        return lmmse.view_image(canvas, found.spectrum), variance
     margin_grid = Grid(grid.scale, canvas.origin, canvas.hr_shape)
     first = baselines.registered_mean(levelled, window.masks, window.starts, registration, margin_grid)
     start = canvas.to_spectrum(torch.from_numpy(first).to(device))
@@ -109,6 +104,22 @@ def invert(
         case TotalVariationConfig():
             spectrum = total_variation(observations, start, config.strength, config.iterations, on_step)
     return lmmse.view_image(canvas, spectrum), None
+
+
+def solve_view(
+    window: FrameWindow,
+    scene: SceneModel,
+    view: View,
+    config: LmmseConfig,
+    device: torch.device,
+    on_step: OnStep | None = None,
+) -> lmmse.Solution:
+    """The LMMSE of a view under everything that the scene model says."""
+    observations = observe(window, scene, view, device)
+    if config.inflate:
+        observations = lmmse.inflated(observations, scene.registration, scene.prior, Psf.parse(scene.psf))
+    found = solve_robustly(observations, scene.prior, config, on_step)
+    return lmmse.follow_contrast(found, config, scene.contrast_levels, on_step)
 
 
 def eigen_offset(subspace: Subspace, motion: FrameMotion) -> npt.NDArray[np.float64]:

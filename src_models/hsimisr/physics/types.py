@@ -186,6 +186,7 @@ class Estimate:
         residual: what the frames hold outside the subspace ``(B, h, w)``, LR grid, data units, or None.
         residual_variance: variance per band ``(B,)`` outside the subspace, data units squared, or None.
         measured: ``(h, w)`` on the LR grid, False where no frame holds data and nothing is claimed, or None for all.
+        learned: ``(h, w)`` on the LR grid, how far a learned stage was followed, 0 to 1, or None without one.
         method: the name of the method that made it.
     """
 
@@ -196,6 +197,7 @@ class Estimate:
     residual: Float32 | None = None
     residual_variance: Float64 | None = None
     measured: npt.NDArray[np.bool_] | None = None
+    learned: Float32 | None = None
     method: str = "lmmse"
 
     def bands(self, index: npt.NDArray[np.intp] | slice = slice(None)) -> Float32:

@@ -33,6 +33,7 @@ def blend(tiles: Iterable[tuple[View, Estimate]], view: View, area: View) -> Est
             ("mean", part.mean, part.grid.scale),
             ("variance", part.variance, part.grid.scale),
             ("residual", part.residual, 1),
+            ("learned", None if part.learned is None else part.learned[None], 1),
         ):
             if image is None:
                 continue
@@ -53,6 +54,7 @@ def blend(tiles: Iterable[tuple[View, Estimate]], view: View, area: View) -> Est
         residual=sums.get("residual"),
         residual_variance=_average(spreads),
         measured=None if measured.all() else measured,
+        learned=sums["learned"][0] if "learned" in sums else None,
         method=last.method,
     )
 

@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
+from hsimisr.adaptation.config import TestTimeTrainingConfig
 from hsimisr.errors import ConfigError
 from hsimisr.inversion.config import InvertConfig, LmmseConfig
+from hsimisr.networks.config import RefinerConfig
 from hsimisr.physics.config import SubspaceConfig, check_psf_choice
 from hsimisr.registration.config import JointConfig, RegisterConfig
 from hsimisr.settings import Settings
@@ -31,6 +33,10 @@ class PosteriorConfig(Settings):
 UncertaintyConfig = Annotated[PosteriorConfig | NoStage, Field(discriminator="method")]
 
 
+RefineConfig = Annotated[RefinerConfig | NoStage, Field(discriminator="method")]
+AdaptConfig = Annotated[TestTimeTrainingConfig | NoStage, Field(discriminator="method")]
+
+
 class PipelineConfig(Settings):
     """Every knob of a run; goes into each result and file as provenance."""
 
@@ -43,8 +49,8 @@ class PipelineConfig(Settings):
     subspace: SubspaceConfig = SubspaceConfig()
     register_: RegisterConfig = Field(JointConfig(), alias="register")
     invert: InvertConfig = LmmseConfig()
-    refine: NoStage = NoStage()
-    adapt: NoStage = NoStage()
+    refine: RefineConfig = NoStage()
+    adapt: AdaptConfig = NoStage()
     diffuse: NoStage = NoStage()
     uncertainty: UncertaintyConfig = PosteriorConfig()
 

@@ -47,6 +47,17 @@ class Preview:
     estimate: Estimate
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """How well a stage predicts frames it has not seen, so far: their mean squared residual over their noise."""
+
+    job: int
+    stage: str
+    step: int
+    seconds: float
+    misfit: float
+
+
 @dataclass(frozen=True, eq=False)
 class Finished:
     job: int
@@ -71,5 +82,5 @@ class Cancelled:
 
 
 Terminal = Finished | Failed | Cancelled
-Event = Progress | Preview | Terminal
+Event = Progress | Preview | HeldOut | Terminal
 Sink = Callable[[Event], None]

@@ -19,6 +19,7 @@ from hsimisr.pipeline.context import Context
 from hsimisr.pipeline.device import free_memory, is_out_of_memory
 from hsimisr.pipeline.frames import read_window, seen_by_any
 from hsimisr.pipeline.memory import check_result, tile_side
+from hsimisr.pipeline.refinement import Refinement, prepare, refine_tile
 from hsimisr.pipeline.tiles import SMALLEST, tiles_of
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ def reconstruct(
     context: Context,
     with_variance: bool = True,
     with_residual: bool = True,
+    refinement: Refinement | None = None,
 ) -> Estimate:
     """The estimate of a view. A device that runs out of memory is tried once more with tiles of half the side.
 
@@ -44,7 +46,7 @@ def reconstruct(
     side = tile_side(view, frames, stack.bands, rank, scene.scale, free)
 
     def by_tiles(size: int) -> Estimate:
-        return _by_tiles(stack, scene, view, config, context, with_variance, with_residual, size)
+        return _by_tiles(stack, scene, view, config, context, with_variance, with_residual, size, refinement)
 
     return with_smaller_tiles(by_tiles, side, view, scene, context)
 
@@ -82,16 +84,26 @@ def invert_tile(
     with_variance: bool,
     with_residual: bool,
     on_step: OnStep,
+    refinement: Refinement | None = None,
 ) -> Estimate:
     """The estimate of one tile, from the part of the frames that shows it.
 
     Args:
         on_step: called before each iteration; may raise to stop.
+        refinement: the learned stage that follows, if any.
     """
     window = read_window(stack, scene.subspace.bad, tile, MARGIN, scene.registration)
     eigen = FrameWindow(window.project(scene.subspace), window.masks, window.starts)
     has_variance = with_variance and isinstance(config, LmmseConfig)
-    image, variance = invert(eigen, scene, tile, config, device, has_variance, on_step)
+    learned = None
+    if refinement is None:
+        image, variance = invert(eigen, scene, tile, config, device, has_variance, on_step)
+    else:
+        prepared = refinement.prepared.get(tile)
+        if prepared is None:
+            prepared = prepare(eigen, scene, tile, config, refinement.config, device, on_step)
+        refined = refine_tile(prepared, refinement)
+        image, variance, learned = refined.mean, refined.variance, refined.learned
     residual = spread = None
     if with_residual:
         residual, spread = out_of_subspace(
@@ -105,7 +117,8 @@ def invert_tile(
         residual=residual,
         residual_variance=spread,
         measured=seen_by_any(window, scene.registration, tile),
-        method=config.method,
+        learned=learned,
+        method=config.method if refinement is None else refinement.config.method,
     )
 
 
@@ -124,18 +137,26 @@ def _by_tiles(
     with_variance: bool,
     with_residual: bool,
     side: int,
+    refinement: Refinement | None = None,
 ) -> Estimate:
     tiles = tiles_of(view, side)
 
     def inverted() -> Iterator[tuple[View, Estimate]]:
         for n, tile in enumerate(tiles):
-            context.progress("invert", n, len(tiles), config.method)
-            yield (
+            stage, method = ("invert", config.method) if refinement is None else ("refine", refinement.config.method)
+            context.progress(stage, n, len(tiles), method)
+            estimate = invert_tile(
+                stack,
+                scene,
                 tile,
-                invert_tile(
-                    stack, scene, tile, config, context.device, with_variance, with_residual, lambda _: context.check()
-                ),
+                config,
+                context.device,
+                with_variance,
+                with_residual,
+                lambda _: context.check(),
+                refinement,
             )
+            yield tile, estimate
 
     estimate = blend(inverted(), view, view)
     check_measured(estimate.measured is None or bool(estimate.measured.any()), view)

@@ -20,6 +20,7 @@ from hsimisr.pipeline.context import Cancel, Context
 from hsimisr.pipeline.device import choose_device, is_out_of_memory
 from hsimisr.pipeline.events import Cancelled, Event, Failed, Finished, Preview, Result, Sink
 from hsimisr.pipeline.job import Job
+from hsimisr.pipeline.learned import learned_stage
 from hsimisr.pipeline.reconstruct import reconstruct
 from hsimisr.pipeline.scene import estimate_scene
 from hsimisr.pipeline.scene_cache import SceneCache
@@ -129,6 +130,9 @@ def refine(
     else:
         tell(quick(scene))
     clock.lap("register_s")
+    stage = learned_stage(stack, scene, target, config, context)
+    if stage is not None:
+        clock.lap("adapt_s")
     estimate = reconstruct(
         stack,
         scene,
@@ -137,6 +141,7 @@ def refine(
         context,
         with_variance=not isinstance(config.uncertainty, NoStage),
         with_residual=config.subspace.residual,
+        refinement=None if stage is None else stage.refinement,
     )
     clock.lap("invert_s")
     baseline = _bicubic(stack, scene, target, context)
@@ -148,6 +153,8 @@ def refine(
         "frames_used": len(scene.registration.included),
         "view": str(target),
     }
+    if stage is not None:
+        diagnostics["learned"] = stage.diagnostics()
     return Result(estimate, baseline, scene, config, diagnostics)
 
 

@@ -48,6 +48,7 @@ def read_tile(path: Path, tile: View, scene: SceneModel, area: View, bands: slic
         grid=Grid.of_view(shared, scene.scale),
         residual=np.asarray(_array(group, "residual")[bands, *lr]) if "residual" in group else None,
         measured=np.asarray(_array(group, "measured")[lr]),
+        learned=np.asarray(_array(group, "learned")[lr]) if "learned" in group else None,
         method=str(group.attrs["method"]),
     )
 
@@ -74,6 +75,8 @@ def _write(path: Path, estimate: Estimate) -> None:
             group.create_array(name, data=image, chunks=chunks, fill_value=np.nan)
     if estimate.residual_variance is not None:
         group.create_array("residual_variance", data=estimate.residual_variance)
+    if estimate.learned is not None:
+        group.create_array("learned", data=estimate.learned)
     measured = np.ones(estimate.grid.view.shape, bool) if estimate.measured is None else estimate.measured
     group.create_array("measured", data=measured)
     try:

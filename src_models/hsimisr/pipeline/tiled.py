@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from hsimisr.cube import FrameStack
 from hsimisr.geometry import Grid, View
@@ -19,6 +20,7 @@ from hsimisr.pipeline.blend import blend
 from hsimisr.pipeline.config import NoStage, PipelineConfig
 from hsimisr.pipeline.context import Context
 from hsimisr.pipeline.device import free_memory
+from hsimisr.pipeline.learned import learned_stage
 from hsimisr.pipeline.memory import tile_side
 from hsimisr.pipeline.reconstruct import check_measured, with_smaller_tiles
 from hsimisr.pipeline.scene import estimate_scene
@@ -100,7 +102,9 @@ def refine_tiled(
         scene = estimate_scene(stack, config, context, known=registration)
         store.keep_scene(scene)
     registered = time.perf_counter()
-    job = TileJob(scene, config.invert, _with_variance(config), config.subspace.residual)
+    stage = learned_stage(stack, scene, store.view, config, context)
+    refinement = None if stage is None else stage.refinement.on(torch.device("cpu"))
+    job = TileJob(scene, config.invert, _with_variance(config), config.subspace.residual, refinement)
 
     def by_tiles(side: int) -> dict[View, Path]:
         tiles = store.cut(side)
@@ -127,6 +131,8 @@ def refine_tiled(
         "frames_used": len(scene.registration.included),
         "view": str(store.view),
     }
+    if stage is not None:
+        diagnostics["learned"] = stage.diagnostics()
     spread = np.mean(spreads, axis=0) if spreads else None
     return TiledResult(store.view, tiles, scene, config, spread, diagnostics)
 
