@@ -17,6 +17,7 @@ from hsimisr.metrics import evaluate
 from hsimisr.physics.types import Registration, SceneModel
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.reconstruct import reconstruct
+from hsimisr.pipeline.refinement import Refinement
 from hsimisr.pipeline.run import quiet_context
 from hsimisr.pipeline.scene import estimate_scene
 
@@ -42,13 +43,20 @@ def with_motion(stack: FrameStack, config: PipelineConfig, registration: Registr
     return estimate_scene(stack, config, quiet_context(), known=registration)
 
 
-def score(stack: FrameStack, model: SceneModel, truth: np.ndarray, method: InvertConfig) -> dict[str, float]:
+def score(
+    stack: FrameStack,
+    model: SceneModel,
+    truth: np.ndarray,
+    method: InvertConfig,
+    refinement: Refinement | None = None,
+) -> dict[str, float]:
     """Scores of a reconstruction against the truth ``(B, s h, s w)``, and the seconds it took."""
     started = time.perf_counter()
-    estimate = reconstruct(stack, model, View.whole(stack.reference_frame.shape_yx), method, quiet_context())
+    view = View.whole(stack.reference_frame.shape_yx)
+    estimate = reconstruct(stack, model, view, method, quiet_context(), refinement=refinement)
     seconds = time.perf_counter() - started
     scores = evaluate(truth, estimate.bands(), model.scale)
-    out = {"psnr": scores.psnr, "ssim": scores.ssim, "sam": scores.sam, "ergas": scores.ergas, "seconds": seconds}
+    out = scores.summary() | {"seconds": seconds}
     if estimate.variance is not None:
         border = 2 * model.scale
         inner = (slice(None), slice(border, -border), slice(border, -border))

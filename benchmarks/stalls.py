@@ -105,6 +105,7 @@ def measure(size: int) -> dict[str, dict[str, float]]:
 
         table["engine starts"] = meter.during(lambda: wait(IDLE_S))
         table["idle"] = meter.during(lambda: wait(IDLE_S))
+
         def add_plain_image() -> None:
             plain = demo.viewer.add_image(np.zeros((60, 2 * size, 2 * size), np.float32), visible=False)
             wait(1)

@@ -80,28 +80,31 @@ def gate(before: Sequence[Residuals], after: Sequence[Residuals], size: int = SI
     canvas, device = before[0].canvas, before[0].whitened.device
     blocks = _Blocks.of(before, after)
     of_view = blocks.weights() * blocks.favour(blocks.weights())
-    rows, columns = (_Axis(n) for n in canvas.view.shape)
+    rows, columns = _Axis.of(canvas)
     apart = max(1.0, rows.length * columns.length / size**2)
-    weights = np.array(
-        [
-            [_decided(blocks.cut(down, right), of_view, apart) for right in columns.windows(size)]
-            for down in rows.windows(size)
-        ]
-    )  # (rows, columns, 3)
-
-    judged = rows.between(rows.blocks) @ weights[:, :, :2].transpose(2, 0, 1) @ columns.between(columns.blocks).T
+    regions = [[blocks.cut(down, right) for right in columns.windows(size)] for down in rows.windows(size)]
+    weights = np.array([[_decided(region, of_view, apart) for region in row] for row in regions])
+    judged = rows.between(rows.blocks) @ weights[..., :2].transpose(2, 0, 1) @ columns.between(columns.blocks).T
     gain, stderr = mean_over_blocks(blocks.gains(np.choose(blocks.colour, judged)), blocks.count)
-    y0, x0 = np.subtract(canvas.view.origin, canvas.origin)
-    down, right = (np.arange(n) + 0.5 - start for n, start in zip(canvas.shape, (y0, x0), strict=True))
-    on_lr = rows.between(down) @ weights[:, :, 2] @ columns.between(right).T
-    mean = float(on_lr[y0 : y0 + rows.length, x0 : x0 + columns.length].mean())
-    if mean > 0:
-        reason = (
-            f"held-out frames support {mean:.0%} of the change, which takes {gain:.3g} ± {stderr:.2g} off their misfit"
-        )
-    else:
-        reason = "held-out frames show no clear gain: the estimate before is kept"
-    return GateWeight(canvas, torch.from_numpy(on_lr.astype(np.float32)).to(device), mean, gain, stderr, reason)
+    on_lr = rows.between(rows.pixels) @ weights[..., 2] @ columns.between(columns.pixels).T
+    mean = float(on_lr[np.ix_(rows.inside, columns.inside)].mean())
+    return GateWeight(
+        canvas, torch.from_numpy(on_lr.astype(np.float32)).to(device), mean, gain, stderr, _reason(mean, gain, stderr)
+    )
+
+
+def _decided(region: _Blocks, of_view: Float64, regions: float) -> Float64:
+    """The weights of one of so many independent regions (see `_Blocks.weights`), given those of the whole view."""
+    own = region.weights()
+    if region.favour(own, regions):
+        return own
+    return np.zeros(3) if region.want_less(of_view[2]) else of_view
+
+
+def _reason(mean: float, gain: float, stderr: float) -> str:
+    if mean == 0:
+        return "held-out frames show no clear gain: the estimate before is kept"
+    return f"held-out frames support {mean:.0%} of the change, which takes {gain:.3g} ± {stderr:.2g} off their misfit"
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +132,8 @@ class _Blocks:
         return cls(pull, power, count, np.indices(count.shape).sum(0) % 2)
 
     def cut(self, rows: slice, columns: slice) -> _Blocks:
-        return _Blocks(*(part[rows, columns] for part in (self.pull, self.power, self.count, self.colour)))
+        part = rows, columns
+        return _Blocks(self.pull[part], self.power[part], self.count[part], self.colour[part])
 
     def weights(self) -> Float64:
         """Weights ``(3,)`` to judge blocks of colour 0 and 1 with, which those of the other want, and that of all."""
@@ -153,15 +157,27 @@ class _Blocks:
 
 
 class _Axis:
-    """Regions along one axis of a view of `length` LR pixels, their centres spread evenly."""
+    """Regions along one axis of a view of `length` LR pixels, their centres spread evenly.
 
-    def __init__(self, length: int) -> None:
+    Attributes:
+        blocks, pixels: centres of the view's blocks and the canvas' pixels, LR pixels from the start of the view.
+        inside: which pixels lie in the view.
+    """
+
+    def __init__(self, length: int, margin: int, canvas_length: int) -> None:
         self.length = length
+        self.blocks = BLOCK * np.arange(0.5, -(-length // BLOCK))
+        self.pixels = np.arange(0.5, canvas_length) - margin
+        self.inside = (self.pixels > 0) & (self.pixels < length)
         count = max(1, round(length / SPACING))
         self._spacing = length / count
         self._centres = (np.arange(count) + 0.5) * self._spacing
-        self.blocks = (np.arange(-(-length // BLOCK)) + 0.5) * BLOCK
-        """Centres of the blocks, LR pixels from the start of the view."""
+
+    @classmethod
+    def of(cls, canvas: Canvas) -> tuple[_Axis, _Axis]:
+        """Those of y and x."""
+        (y, x), (y0, x0), (h, w) = canvas.origin, canvas.view.origin, canvas.view.shape
+        return cls(h, y0 - y, canvas.shape[0]), cls(w, x0 - x, canvas.shape[1])
 
     def windows(self, size: int) -> list[slice]:
         """The blocks of each region: those whose centres lie within half of `size`."""
@@ -173,11 +189,3 @@ class _Axis:
         place = np.clip(positions / self._spacing - 0.5, 0, len(self._centres) - 1)
         apart = np.abs(place[:, None] - np.arange(len(self._centres)))
         return np.where(apart < 1, np.cos(apart * (np.pi / 2)) ** 2, 0.0)
-
-
-def _decided(region: _Blocks, of_view: Float64, regions: float) -> Float64:
-    """The weights of one of so many independent regions (see `_Blocks.weights`), given those of the whole view."""
-    own = region.weights()
-    if region.favour(own, regions):
-        return own
-    return np.zeros(3) if region.want_less(of_view[2]) else of_view

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -12,7 +12,6 @@ import torch
 from hsimisr.adaptation.ttt import Adapted, Check
 from hsimisr.cube import FrameStack
 from hsimisr.geometry import Grid, View
-from hsimisr.heldout.gate import GateWeight
 from hsimisr.inversion.invert import MARGIN, FrameWindow
 from hsimisr.networks.config import RefinerConfig
 from hsimisr.networks.refiner import Refiner
@@ -21,7 +20,7 @@ from hsimisr.pipeline.config import NoStage, PipelineConfig
 from hsimisr.pipeline.context import Context
 from hsimisr.pipeline.events import HeldOut, Preview
 from hsimisr.pipeline.frames import read_window
-from hsimisr.pipeline.refinement import PreparedTile, Refinement, adapt_to, prepare, refine_tile, refiner_of
+from hsimisr.pipeline.refinement import PreparedTile, Refinement, Verdict, adapt_to, prepare, refine_tile, refiner_of
 
 ADAPT_SIDE = 96
 """Side in LR pixels of the part of a large view that the refiner is adapted to."""
@@ -38,7 +37,7 @@ class LearnedStage:
 
     def diagnostics(self) -> dict[str, Any]:
         """What was adapted and how far frames that were kept back support it, for the sidecar."""
-        told: dict[str, Any] = {"refine": [_summary(gate) for gate in self.refinement.gates]}
+        told: dict[str, Any] = {"refine": [_summary(verdict) for verdict in self.refinement.verdicts]}
         if self.adapted is not None:
             first, best = self.adapted.checks[0], self.adapted.best
             told["adapt"] = {
@@ -96,14 +95,25 @@ def _preview(tile: PreparedTile, refinement: Refinement, view: View) -> Estimate
     )
 
 
-def _summary(gate: GateWeight) -> dict[str, Any]:
-    known = math.isfinite(gate.gain_stderr)
+def _summary(verdict: Verdict) -> dict[str, Any]:
+    gate = verdict.gate
+    scores = {"linear": verdict.linear, "refined": verdict.refined}
     return {
         "gate_weight": gate.mean,
-        "held_out_gain": gate.gain if known else None,
-        "held_out_gain_stderr": gate.gain_stderr if known else None,
+        "held_out_gain": _finite(gate.gain),
+        "held_out_gain_stderr": _finite(gate.gain_stderr),
         "reason": gate.reason,
+        "held_out": {name: None if s is None else _finite_values(asdict(s)) for name, s in scores.items()},
     }
+
+
+def _finite_values(values: dict[str, float]) -> dict[str, float | None]:
+    return {name: _finite(value) for name, value in values.items()}
+
+
+def _finite(value: float) -> float | None:
+    """JSON knows no infinity and no NaN."""
+    return value if math.isfinite(value) else None
 
 
 def _middle(view: View, side: int) -> View:

@@ -7,6 +7,7 @@ and PSF, a few hundred numbers fitted to all frames of the scene, are shared.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,8 @@ from hsimisr.adaptation.ttt import Adapted, Check, adapt
 from hsimisr.errors import ConfigError
 from hsimisr.geometry import View
 from hsimisr.heldout.gate import GateWeight, closed_gate, gate
-from hsimisr.heldout.judge import Residuals, held_out_frames, held_out_residuals
+from hsimisr.heldout.judge import Residuals, Score, held_out_frames, held_out_residuals, score
+from hsimisr.heldout.predictive import predictive_variance
 from hsimisr.inversion import lmmse
 from hsimisr.inversion.config import InvertConfig, LmmseConfig
 from hsimisr.inversion.invert import FrameWindow, OnStep, solve_view
@@ -38,18 +40,30 @@ SHIPPED = Path(__file__).parents[1] / "networks" / "weights" / "refiner.safetens
 
 
 @dataclass(frozen=True, eq=False)
+class Verdict:
+    """How linear and refined estimate (ungated) predict the frames that judge, and what the gate made of it.
+
+    The scores are None where no frame could be held out.
+    """
+
+    gate: GateWeight
+    linear: Score | None = None
+    refined: Score | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Refinement:
     """A refiner and how it is used.
 
     Attributes:
         prepared: tiles that are prepared already.
-        gates: what was decided about the tiles refined so far.
+        verdicts: what the judges said about the tiles refined so far.
     """
 
     refiner: Refiner
     config: RefinerConfig
     prepared: dict[View, PreparedTile] = field(default_factory=dict)
-    gates: list[GateWeight] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
 
     def on(self, device: torch.device) -> Refinement:
         """The same on another device, of which no tile is prepared."""
@@ -65,6 +79,7 @@ class PreparedTile:
         motions: of those frames.
         judges: the frames held out to judge, in a situation without them; None where no frame can be spared.
         linear: what the linear estimate without them leaves of them.
+        predictive: variance ``(frames, r, h, w)`` that this should have.
         solve: the same inversion for other observations of the tile.
     """
 
@@ -74,6 +89,7 @@ class PreparedTile:
     situation: Situation
     judges: Lesson | None
     linear: list[Residuals]
+    predictive: torch.Tensor
     solve: Callable[[Observations], Solution]
 
     @property
@@ -88,7 +104,6 @@ class RefinedTile:
     mean: Float32
     variance: Float32
     learned: Float32
-    gate: GateWeight
 
 
 def refiner_of(config: RefinerConfig, device: torch.device, seed: int) -> Refiner:
@@ -127,8 +142,12 @@ def prepare(
 
     held = held_out_frames(observations, used.index(scene.registration.reference), config.held_out)
     held = tuple(k for k in held if bool((observations.weight[k] > 0).any()))
-    judges, linear = lesson(observations, held, held, motions, solve) if held else (None, [])
-    return PreparedTile(scene, found, motions, Situation.of(found, motions), judges, linear, solve)
+    situation = Situation.of(found, motions)
+    if not held:
+        return PreparedTile(scene, found, motions, situation, None, [], torch.empty(0), solve)
+    judges, linear = lesson(observations, held, held, motions, solve)
+    predictive = predictive_variance(observations, held, scene.prior, judges.situation.contrast)
+    return PreparedTile(scene, found, motions, situation, judges, linear, predictive, solve)
 
 
 def adapt_to(
@@ -158,31 +177,32 @@ def refine_tile(tile: PreparedTile, refinement: Refinement) -> RefinedTile:
     """Refine a tile as far as the frames that judge support it."""
     canvas, refiner = tile.observations.canvas, refinement.refiner
     refined = refiner(tile.situation)
-    weight = _weight(tile, refinement)
-    refinement.gates.append(weight)
+    verdict = _judged(tile, refinement)
+    refinement.verdicts.append(verdict)
+    gate = verdict.gate
     view = (slice(None), *canvas.view_slices)
-    share = weight.on_hr()[view[1:]]
+    share = gate.on_hr()[view[1:]]
     before, after = tile.situation.image[view], refined.image[view]
     psf = Psf.parse(tile.scene.psf)
     linear = posterior_variance(tile.observations, tile.scene.prior, psf, tile.found.contrast)
     variance = torch.lerp(torch.from_numpy(linear).to(after.device), refined.variance[view], share)
     variance = variance + share * (1 - share) * (after - before) ** 2  # of a mixture of the two
     rows, columns = (slice(v - o, v - o + n) for v, o, n in _extent(canvas.view, canvas.origin))
-    return RefinedTile(
-        _numpy(torch.lerp(before, after, share)), _numpy(variance), _numpy(weight.map[rows, columns]), weight
-    )
+    mean = gate.blend(tile.situation.image, refined.image)[view]
+    return RefinedTile(_numpy(mean), _numpy(variance), _numpy(gate.map[rows, columns]))
 
 
-def _weight(tile: PreparedTile, refinement: Refinement) -> GateWeight:
+def _judged(tile: PreparedTile, refinement: Refinement) -> Verdict:
     canvas, device = tile.observations.canvas, tile.situation.image.device
-    if not refinement.config.gate:
-        ones, nan = torch.ones(canvas.shape, device=device), float("nan")
-        return GateWeight(canvas, ones, 1.0, nan, nan, "the gate is switched off")
+    open_gate = GateWeight(
+        canvas, torch.ones(canvas.shape, device=device), 1.0, math.nan, math.nan, "the gate is switched off"
+    )
     if tile.judges is None:
-        return closed_gate(canvas, device)
+        return Verdict(closed_gate(canvas, device) if refinement.config.gate else open_gate)
     image = refinement.refiner(tile.judges.situation).image
     after = held_out_residuals(tile.observations, tile.judges.frames, canvas.to_spectrum(image))
-    return gate(tile.linear, after)
+    decided = gate(tile.linear, after) if refinement.config.gate else open_gate
+    return Verdict(decided, score(tile.linear, tile.predictive), score(after, tile.predictive))
 
 
 def _extent(view: View, origin: tuple[int, int]) -> list[tuple[int, int, int]]:
