@@ -36,8 +36,6 @@ from hsimisr.physics.observations import Observations
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import Float32, FrameMotion, SceneModel
 
-SHIPPED = Path(__file__).parents[1] / "networks" / "weights" / "refiner.safetensors"
-
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
@@ -112,7 +110,7 @@ def refiner_of(config: RefinerConfig, device: torch.device, seed: int) -> Refine
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return Refiner().eval().to(device)
-    return load_refiner(SHIPPED if config.weights == "shipped" else Path(config.weights)).to(device)
+    return load_refiner(Path(config.weights)).to(device)
 
 
 def prepare(
