@@ -23,7 +23,7 @@ import dask.array as da
 import numpy as np
 
 from hsimisr.cube import Cube, CubeSource
-from hsimisr.pipeline.events import Cancelled, Event, Failed, Finished, Preview, Progress, Sink
+from hsimisr.pipeline.events import Cancelled, Event, Failed, Finished, HeldOut, Preview, Progress, Sink
 from hsimisr.pipeline.job import Job
 from napari_hsimisr.transport import CancelJob, Ready, receive, send
 
@@ -146,7 +146,7 @@ class Engine:
             return  # late
         elif isinstance(message, Finished | Failed | Cancelled):
             self._finish(Cancelled(message.job) if self._superseded else message)
-        elif isinstance(message, Progress | Preview) and not self._superseded:
+        elif isinstance(message, Progress | Preview | HeldOut) and not self._superseded:
             self._sink(message)
 
     def _finish(self, event: Finished | Failed | Cancelled) -> None:

@@ -333,5 +333,7 @@ def _summary(request: Request, result: Result) -> str:
     grid, frames = result.estimate.grid, len(result.scene.registration.included)
     what = "whole frame" if request.view is None else f"view {request.view}"
     text = f"{what} refined ×{grid.scale} from {frames} of {len(request.layers)} frames by {result.estimate.method}"
+    if result.estimate.learned is not None:
+        text += f", followed to {result.estimate.learned.mean():.0%}"
     seconds = sum(result.diagnostics["timings"].values())
     return f"{text}, rank {result.estimate.subspace.rank}, in {seconds:.1f} s"

@@ -101,8 +101,8 @@ def _row(field: FieldInfo, title: str) -> Widget | None:
         return MethodForm(models, default, title)
     if models:
         return None if set(models[0].model_fields) == {"method"} else ModelForm(models[0], prefix=title)
-    if get_origin(kind) is Literal:
-        choices = get_args(kind)
+    if all(get_origin(option) is Literal for option in options):
+        choices = [choice for option in options for choice in get_args(option)]
         return ComboBox(choices=choices, value=default, **about) if len(choices) > 1 else None
     if len(options) > 1:
         return AutoNumber(default, **about)

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QWidget
 
 from hsimisr.cube import Cube
 from hsimisr.geometry import View
+from hsimisr.pipeline.events import HeldOut
 from napari_hsimisr import app
 from napari_hsimisr.demo import PIXEL, Demo, wait, wait_until
 from napari_hsimisr.layers import frame_layers
@@ -219,3 +220,20 @@ def test_frames_that_are_added_and_removed_appear_in_the_list(demo: Demo) -> Non
     assert demo.refine.session.request is not None
     assert View.whole((48, 48)).shape == demo.refine.session.estimate.grid.view.shape  # type: ignore[union-attr]
     assert tree.topLevelItem(1).text(1) == "+0.000"
+
+
+def test_the_dock_plots_what_held_out_frames_say_of_each_run(demo: Demo) -> None:
+    plot, session = demo.refine.heldout, demo.refine.session
+    assert plot.isHidden()
+    for event in (
+        HeldOut(1, "adapt", 0, 0.0, 1.3),
+        HeldOut(1, "adapt", 5, 2.0, 1.1),
+        HeldOut(1, "adapt", 10, 4.0, 1.2),
+    ):
+        session.heldout_checked.emit(event)
+    assert not plot.isHidden()
+    line, best = (item.getData() for item in plot.listDataItems())
+    assert (line[0].tolist(), line[1].tolist()) == ([0.0, 2.0, 4.0], [1.3, 1.1, 1.2])
+    assert (best[0].tolist(), best[1].tolist()) == ([2.0], [1.1])
+    session.heldout_checked.emit(HeldOut(2, "adapt", 0, 0.0, 1.5))
+    assert [point.job for point in plot.points] == [2]

@@ -46,6 +46,12 @@ def test_knobs_reach_the_config_and_are_announced(form: ModelForm) -> None:
     assert len(announced) >= 4
 
 
+def test_words_are_chosen_from_a_list(form: ModelForm) -> None:
+    model = stages(form)["register"].knobs["model"]
+    assert model.choices == ("auto", "translation", "affine", "homography", "local")
+    assert model.value == "auto"
+
+
 def test_bounds_of_the_schema_bound_the_widgets(form: ModelForm) -> None:
     assert (form.rows["scale"].min, form.rows["scale"].max) == (1, 8)
     with pytest.raises(ValueError, match="9"):

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 
 from hsimisr.cube import Cube, CubeSource
+from hsimisr.geometry import View
 from hsimisr.io.open import open_frames
 from hsimisr.pipeline.config import PipelineConfig
-from hsimisr.pipeline.events import Cancelled, Event, Failed, Finished, Preview, Progress
+from hsimisr.pipeline.events import Cancelled, Event, Failed, Finished, HeldOut, Preview, Progress
 from hsimisr.pipeline.job import Job
 from hsimisr.pipeline.run import run
 from napari_hsimisr.engine import Engine
@@ -100,6 +101,16 @@ def test_cubes_that_exist_only_in_memory_are_refined_too(watched: Watched, frame
     in_memory = tuple(Cube.from_array(frame.read(), wavelengths=frame.wavelengths) for frame in frames[:3])
     watched.engine.submit(Job(1, in_memory, QUICK))
     assert isinstance(watched.end_of(1), Finished)
+
+
+def test_what_held_out_frames_say_during_an_adaptation_arrives(watched: Watched, frames: Frames) -> None:
+    learned = {"refine": {"method": "refiner"}, "adapt": {"method": "ttt", "steps": 1, "lessons": 1, "cycle": 0}}
+    watched.engine.submit(Job(1, frames[:3], PipelineConfig.model_validate(learned), view=View(0, 24, 0, 24)))
+    end = watched.end_of(1)
+    assert isinstance(end, Finished)
+    told = [event.misfit for event in watched.events if isinstance(event, HeldOut)]
+    assert len(told) == 2
+    assert end.result.diagnostics["learned"]["adapt"]["held_out_misfit"] == [told[0], min(told)]
 
 
 def test_a_cancelled_job_ends_and_the_next_one_runs(watched: Watched, frames: Frames) -> None:

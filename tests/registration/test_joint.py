@@ -19,7 +19,7 @@ from hsimisr.physics.observations import Observations, canvas_offset, operator_f
 from hsimisr.physics.operator import ShiftOperator
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import FrameMotion, PowerSpectrum, Registration
-from hsimisr.registration.joint import ENOUGH, _misfit, covered_share, pixel_score, refine_motions
+from hsimisr.registration.joint import ENOUGH, _misfit, covered_share, pixel_score, refine_motions, shifted
 from hsimisr.registration.register import basis_of
 
 CPU = torch.device("cpu")
@@ -108,6 +108,27 @@ def test_the_score_is_the_slope_of_the_marginal_likelihood(kind, frame, town, dr
     )
     # a central difference of a function with slopes that double within 0.1 px is off by (0.01 / 0.1)^2 / 6
     assert score == pytest.approx((behind - ahead) / (4 * step), rel=0.1**2 / 6)
+
+
+def test_an_error_that_all_frames_share_is_found(town, eigen_frames):
+    """Against a reference that alone contradicts them."""
+    _, prior, true = town
+    off = translation(np.array([0.06, -0.04]))
+    motions = (true[0], *(replace(m, matrix=off @ m.matrix) for m in true[1:]))
+    found = refined(town_seen(eigen_frames, motions), prior, motions, 6)
+    error = shifts_of(found.motions) - shifts_of(true)
+    assert np.sqrt((error[1:] ** 2).mean()) < 0.003
+    assert not error[0].any()
+
+
+def test_moving_the_image_is_moving_every_frame(town):
+    observations, _, _ = town
+    canvas, move = observations.canvas, torch.tensor([0.21, -0.34])
+    rng = np.random.default_rng(0)
+    image = canvas.to_spectrum(torch.from_numpy(rng.standard_normal((1, *canvas.hr_shape))).float())
+    here = ShiftOperator(canvas, observations.operator.psf, observations.operator.shifts, CPU)
+    there = ShiftOperator(canvas, observations.operator.psf, here.shifts + move.numpy(), CPU)
+    assert torch.allclose(here.forward(shifted(canvas, image, move)), there.forward(image), atol=1e-5)
 
 
 def test_every_step_lowers_the_misfit(town, eigen_frames):

@@ -67,15 +67,25 @@ def fit_prior_and_noise(
 
 
 def with_contrast_levels(
-    frames: FrameWindow, scene: SceneModel, sample: View, config: PipelineConfig, context: Context
+    frames: FrameWindow,
+    scene: SceneModel,
+    sample: View,
+    config: PipelineConfig,
+    context: Context,
+    found: lmmse.Solution,
 ) -> SceneModel:
-    """Measure what local contrast is relative to, so that views and tiles agree; a rough solution tells it."""
+    """Measure what local contrast is relative to, so that views and tiles agree; a rough solution tells it.
+
+    Args:
+        found: solution that the scene was fitted to; it begins the rough one and tells which pixels to trust.
+    """
     if config.lmmse.rounds == 0:
         return scene
     rough = config.lmmse.model_copy(update={"iterations": ROUGH_STEPS})
     observations = _inflated(observe(frames, scene, sample, context.device), scene, rough)
-    found = solve_robustly(observations, scene.prior, rough, lambda _: context.check())
-    return replace(scene, contrast_levels=lmmse.follow_contrast(found, rough, (), lambda _: context.check()).levels)
+    trusted = replace(observations, weight=found.equations.observations.weight)
+    again = lmmse.solve(trusted, scene.prior, rough, lambda _: context.check(), found.spectrum)
+    return replace(scene, contrast_levels=lmmse.follow_contrast(again, rough, (), lambda _: context.check()).levels)
 
 
 def _inflated(observations: Observations, scene: SceneModel, config: LmmseConfig) -> Observations:

@@ -27,7 +27,7 @@ from hsimisr.pipeline.memory import tile_side
 from hsimisr.pipeline.sample import choose_sample, read_sample
 from hsimisr.registration.config import JointConfig, NoRegistrationConfig
 from hsimisr.registration.psf_estimate import FoundPsf, estimate_psf
-from hsimisr.registration.refine import refine_jointly
+from hsimisr.registration.refine import refine_jointly, strongest
 from hsimisr.registration.register import PairRegistration, identity, register_pairs
 from hsimisr.registration.triage import judged
 
@@ -102,24 +102,13 @@ def estimate_scene(
         psf, psf_stderr = found_psf.spec, found_psf.stderr
         show(registration, psf)
     scene = unfitted(registration, psf, psf_stderr)
+    if known is None and isinstance(config.register_, JointConfig):
+        scene = replace(scene, registration=_refined_motion(frames, scene, sample, config, context, whole))
     context.progress("scene", 3, 4, "power spectrum")
     scene, found = fit_prior_and_noise(frames, scene, sample, config, context)
-    if known is None and isinstance(config.register_, JointConfig):
-        method = config.register_
-        joint = refine_jointly(
-            frames,
-            scene,
-            sample,
-            method,
-            context.device,
-            whole,
-            lambda step: context.progress("register", step, method.steps, "image and motions together"),
-        )
-        scene = replace(scene, registration=joint)
-        scene, found = fit_prior_and_noise(frames, scene, sample, config, context)
     if known is None:
         scene = replace(scene, registration=judged(scene.registration, found, frames, window.cubes))
-    scene = with_contrast_levels(frames, scene, sample, config, context)
+    scene = with_contrast_levels(frames, scene, sample, config, context, found)
     context.progress("scene", 4, 4, "done")
     return scene
 
@@ -150,6 +139,25 @@ def _start_motion(
         lambda shifted: on_shifts(_levelled(shifted, subspace)),
     )
     return _levelled(found, subspace)
+
+
+def _refined_motion(
+    frames: FrameWindow, scene: SceneModel, sample: View, config: PipelineConfig, context: Context, whole: bool
+) -> Registration:
+    """Motions refined together with the image, by the few eigen-images that carry them."""
+    method = config.register_
+    assert isinstance(method, JointConfig)
+    frames, scene = strongest(frames, scene)
+    scene, _ = fit_prior_and_noise(frames, scene, sample, config, context)
+    return refine_jointly(
+        frames,
+        scene,
+        sample,
+        method,
+        context.device,
+        whole,
+        lambda step: context.progress("register", step, method.steps, "image and motions together"),
+    )
 
 
 def _levelled(found: PairRegistration, subspace: Subspace) -> Registration:
