@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from hsimisr.cli import evaluate, info, refine, register, simulate
+from hsimisr.cli import evaluate, info, refine, register, simulate, train
 
 app = typer.Typer(
     name="hsimisr",
@@ -18,3 +18,4 @@ app.command()(simulate.simulate)
 app.command()(register.register)
 app.command()(refine.refine)
 app.command()(evaluate.evaluate)
+app.command()(train.train)

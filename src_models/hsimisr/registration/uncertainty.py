@@ -16,6 +16,11 @@ from hsimisr.registration.joint import covered_share, pixel_score
 Float64 = npt.NDArray[np.float64]
 BLOCK = 4
 """Side, LR pixels, of the blocks whose scores are taken as independent of each other."""
+LEAST_SHARE = 0.5
+"""What K frames tell of their motions, as part of what they would tell if the image were known, is least for a motion
+that all but the reference have in common: the reference alone speaks against it, and 1 / K is left, a little less where
+frames alias. Less than this part of it comes of the preconditioner, which stands for the inverse of the image's
+equations and is rough where motion varies over the frame."""
 
 
 def position_covariance(
@@ -65,8 +70,11 @@ def _coupled(
     left = torch.stack([torch.view_as_real(s * root).reshape(-1) for s in seen])
     right = torch.stack([torch.view_as_real(equations.preconditioner.apply(s) * root).reshape(-1) for s in seen])
     coupling = (left @ right.T).double()
-    values, vectors = torch.linalg.eigh(full - (coupling + coupling.T) / 2)
-    inverse = vectors @ torch.diag(1 / values.clamp_min(1e-3 * float(full.diagonal().min()))) @ vectors.T
+    eye = torch.eye(len(full), dtype=full.dtype, device=full.device)
+    whitening = torch.linalg.solve_triangular(torch.linalg.cholesky(full), eye, upper=False)
+    values, vectors = torch.linalg.eigh(eye - whitening @ (coupling + coupling.T) @ whitening.T / 2)
+    spread = whitening.T @ vectors
+    inverse = spread @ torch.diag(1 / values.clamp_min(LEAST_SHARE / k)) @ spread.T
     error = o.data - o.operator.forward(image)
     scores = _block_scores(pixel_score(equations, slopes, error, covered_share(o))[others], fields)
     count = len(scores)

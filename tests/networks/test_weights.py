@@ -1,0 +1,54 @@
+"""Weights come back from a file as they were, and files that hold none are told."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from hsimisr.errors import ReadError
+from hsimisr.networks.refiner import Refiner, RefinerShape
+from hsimisr.networks.weights import load_refiner, read_provenance, save_refiner
+
+SHAPE = RefinerShape(width=8, blocks=1, stages=3, evidence=4, groups=2)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "weights.safetensors"
+
+
+def test_weights_shape_and_provenance_come_back(path):
+    torch.manual_seed(0)
+    refiner = Refiner(SHAPE)
+    save_refiner(refiner, path, {"recipe": {"seed": 3}})
+    found = load_refiner(path)
+    assert found.shape == SHAPE
+    assert not found.training
+    for (name, expected), value in zip(refiner.named_parameters(), found.parameters(), strict=True):
+        assert torch.equal(expected, value), name
+    assert read_provenance(path) == {"recipe": {"seed": 3}}
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_files_without_weights_are_told(path):
+    with pytest.raises(ReadError, match="check the path"):
+        load_refiner(path)
+    path.write_bytes(b"no weights")
+    with pytest.raises(ReadError, match="cannot be read"):
+        load_refiner(path)
+    save_file({"a": torch.zeros(2)}, path)
+    with pytest.raises(ReadError, match="no weights"):
+        load_refiner(path)
+    with pytest.raises(ReadError, match="tells nothing"):
+        read_provenance(path)
+
+
+def test_weights_of_another_network_are_refused(path):
+    tensors = {name: value.detach() for name, value in Refiner(SHAPE).named_parameters()}
+    shape = SHAPE.model_copy(update={"width": 16})
+    save_file(tensors, path, {"shape": shape.model_dump_json(), "provenance": json.dumps({})})
+    with pytest.raises(ReadError, match="train them again"):
+        load_refiner(path)
