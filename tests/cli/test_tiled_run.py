@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter
 
 from hsimisr.cube import Cube
@@ -114,6 +115,17 @@ def test_ctrl_c_tells_where_the_tiles_are_and_another_request_discards_them(run_
     assert open_cube(out).data.shape == (6, 60, 60)
 
 
+@pytest.fixture
+def threads_of_a_worker(monkeypatch):
+    """As many threads as each of two workers has: more add up in another order, which shows in the last bit."""
+    before, share = torch.get_num_threads(), max(len(os.sched_getaffinity(0)) // 2, 1)
+    monkeypatch.setattr("hsimisr.pipeline.device.use_available_threads", lambda: torch.set_num_threads(share))
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the number of cores is not known here")
+@pytest.mark.usefixtures("threads_of_a_worker")
 def test_workers_make_the_same_cube(run_in_tiles, frames, tmp_path):
     out, alone = tmp_path / "a.zarr", tmp_path / "alone.zarr"
     assert run_in_tiles("refine", *frames, *QUICK, "--out", alone)[0] == 0
