@@ -38,6 +38,7 @@ class State:
         left_out: frames that take no part.
         method: how the motions came about, for the file.
         psf, noise: the PSF that they were found with and the noise ``(B,)``, data units; None where no run told.
+        psf_stderr: standard errors of the PSF's two widths and its angle, where a run found it from the frames.
         provisional: whether they were found around one view only.
         origin: how the motions came about, for people.
     """
@@ -51,6 +52,7 @@ class State:
     method: str = "none"
     psf: str | None = None
     noise: npt.NDArray[np.float64] | None = None
+    psf_stderr: tuple[float, float, float] | None = None
     provisional: bool = False
     origin: str = ""
 
@@ -174,7 +176,10 @@ class Alignment:
         state, registration = self.state, scene.registration
         told = dict(zip(layers, registration.frames, strict=True))
         if state.fixed:
-            self._replace(replace(state, motions={**state.motions, **told}, psf=scene.psf, noise=scene.noise))
+            motions = {**state.motions, **told}
+            self._replace(
+                replace(state, motions=motions, psf=scene.psf, noise=scene.noise, psf_stderr=scene.psf_stderr)
+            )
             return
         origin = f"registered ({registration.method.replace('_', ' ')})"
         now = State(
@@ -186,6 +191,7 @@ class Alignment:
             method=registration.method,
             psf=scene.psf,
             noise=scene.noise,
+            psf_stderr=scene.psf_stderr,
             provisional=scene.provisional,
             origin=origin if start is None else f"{origin} from where the frames stood",
         )

@@ -51,12 +51,13 @@ class Saving:
     registration: Registration
     sources: tuple[CubeSource, ...]
     psf: str
+    psf_stderr: tuple[float, float, float] | None
     noise: npt.NDArray[np.float64]
     path: Path
 
     def write(self) -> list[Path]:
         """Write the file, and its local fields beside it; raises WriteError."""
-        return write_registration(self.path, self.registration, self.sources, self.noise, self.psf)
+        return write_registration(self.path, self.registration, self.sources, self.noise, self.psf, self.psf_stderr)
 
 
 def plan_loading(session: Session, path: Path) -> Loading:
@@ -100,4 +101,5 @@ def plan_saving(session: Session, path: Path) -> Saving:
             "open the files, and register those"
         )
     noise = np.full(cubes[0].bands, np.nan) if state.noise is None else state.noise
-    return Saving(replace(registration, frames=tuple(frames)), sources, state.psf or session.config.psf, noise, path)
+    told, psf = replace(registration, frames=tuple(frames)), state.psf or session.config.psf
+    return Saving(told, sources, psf, state.psf_stderr, noise, path)

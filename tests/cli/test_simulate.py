@@ -15,7 +15,7 @@ from hsimisr.io.open import open_cube, open_frames
 from hsimisr.io.write import write_cube
 from hsimisr.physics.scenes import town
 from hsimisr.physics.simulator import simulate
-from hsimisr.registration.store import read_registration
+from hsimisr.registration.store import for_frames
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_frames_truth_and_motion_are_those_of_the_simulator(scene, scene_file, t
         assert np.flatnonzero(frame.bad).tolist() == [4]
         np.testing.assert_array_equal(frame.wavelengths, scene.wavelengths)
     np.testing.assert_array_equal(open_cube(tmp_path / "out" / "truth" / "truth.hdr").read(), expected.truth)
-    registration = read_registration(tmp_path / "out" / "registration.json")
+    registration = for_frames(tmp_path / "out" / "registration.json", stack)
     np.testing.assert_array_equal([motion.matrix for motion in registration.frames], expected.motions)
     written = json.loads((tmp_path / "out" / "registration.json").read_text())
     assert [frame["file"] for frame in written["frames"]] == ["frame-00.hdr", "frame-01.hdr", "frame-02.hdr"]
@@ -71,9 +71,10 @@ def test_reference_and_truth_lie_on_the_same_ground(scene_file, tmp_path):
 
 def test_local_motion_comes_back_with_its_fields(scene_file, tmp_path):
     run(scene_file, "--out", tmp_path / "out", "--frames", 2, "--motion", "local")
-    registration = read_registration(tmp_path / "out" / "registration.json")
+    stack = open_frames(sorted((tmp_path / "out").glob("frame-*.hdr")))
+    registration = for_frames(tmp_path / "out" / "registration.json", stack)
     assert registration.frames[0].field is None
-    assert registration.frames[1].field.shape == (2, *open_cube(tmp_path / "out" / "frame-00.hdr").shape_yx)
+    assert registration.frames[1].field.shape == (2, *stack.reference_frame.shape_yx)
 
 
 def test_requests_that_cannot_work_leave_nothing_behind(scene_file, tmp_path):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hsimisr.cube import Cube, CubeSource
 from hsimisr.errors import ReadError, StackError, WriteError
-from hsimisr.registration.store import read_registration
+from hsimisr.registration.store import read_registration_file
 from napari_hsimisr.alignment_file import plan_loading, plan_saving
 from napari_hsimisr.layers import CUBE
 
@@ -50,14 +51,15 @@ def test_the_file_is_the_one_of_the_command_line(desk, tmp_path) -> None:
     content = json.loads(path.read_text())
     assert [frame["file"] for frame in content["frames"]] == list(NAMES)
     assert content["noise"] == [None, None]  # no run has told
-    np.testing.assert_allclose(read_registration(path).shifts, -np.array(list(MOVES.values())))
+    shifts = [frame.params for frame in read_registration_file(path).frames]
+    np.testing.assert_allclose(shifts, -np.array(list(MOVES.values())))
 
 
 def test_frames_left_out_by_hand_are_marked(desk, tmp_path) -> None:
     session, path = desk.session, tmp_path / "registration.json"
     session.include(session.frames[2], False)
     plan_saving(session, path).write()
-    stored = read_registration(path).frames[2]
+    stored = read_registration_file(path).frames[2]
     assert (stored.excluded, stored.reason) == (True, "left out by hand")
 
 
@@ -115,6 +117,21 @@ def test_motions_of_one_view_are_saved_only_when_vouched_for(new_desk, desk, tmp
         plan_saving(session, path)
     session.alignment.fix(True)
     assert plan_saving(session, path).write() == [path]
+
+
+def test_how_well_the_psf_is_known_is_saved_with_it(new_desk, desk, tmp_path) -> None:
+    """As the run that found it told, also one that only used the motions; a PSF that was given has no error."""
+    session, path = desk.session, tmp_path / "registration.json"
+    session.include(session.frames[2], False)
+    given = desk.result().scene
+    found = replace(given, psf="gauss:1.2", psf_stderr=(0.1, 0.1, 0.0))
+    for fixed in (False, True):
+        for scene in (given, found):
+            session.alignment.fix(fixed)
+            session.alignment.take_run(session.included, scene, None)
+            plan_saving(session, path).write()
+            psf = read_registration_file(path).psf
+            assert (psf.kind, psf.stderr) == (scene.psf, scene.psf_stderr)
 
 
 def test_without_frames_nothing_can_be_loaded(desk, tmp_path) -> None:

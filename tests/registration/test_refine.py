@@ -9,15 +9,17 @@ import pytest
 
 from hsimisr.errors import Cancelled
 from hsimisr.geometry import View
+from hsimisr.inversion.invert import observe
 from hsimisr.physics.types import Registration
 from hsimisr.registration.config import GaussNewtonConfig, JointConfig
-from hsimisr.registration.refine import refine_jointly
-from hsimisr.registration.register import register_pairs
+from hsimisr.registration.refine import _next_model, _refined, refine_jointly, strongest
+from hsimisr.registration.register import register_pairs, richer_models
 
 
 def refined(given, start, config=None, view=None, **more):
     view = view or View.whole(given.frames[0].shape[1:])
-    return refine_jointly(given.window, given.scene(start), view, config or JointConfig(), given.device, **more)
+    window, scene = strongest(given.window, given.scene(start))
+    return refine_jointly(window, scene, view, config or JointConfig(), given.device, **more)
 
 
 def paired(given, **config):
@@ -57,6 +59,20 @@ def test_a_richer_model_is_found_where_pairs_were_held_to_a_poorer(turned_frames
     assert turned_frames.position_errors(found).max() < 0.03
     held = refined(turned_frames, shifts, JointConfig(steps=1, model="translation"))
     assert held.is_shift
+
+
+@pytest.mark.parametrize("kind", ["eigen_frames", "turned_frames", "bent_frames"])
+def test_models_judged_together_are_judged_as_each_alone(kind, request):
+    """Each against the image as the first refinement leaves it; the first that is worth it wins."""
+    given = request.getfixturevalue(kind)
+    view, config = View.whole(given.frames[0].shape[1:]), JointConfig(steps=2)
+    window, scene = strongest(given.window, given.scene(paired(given, model="translation")))
+    found, scene = _refined(window, scene, view, "translation", config, given.device, None)
+    richer = richer_models("translation", "auto")
+    alone = [model for model in richer if _next_model([model], found, scene) is not None]
+    assert _next_model(richer, found, scene) == (alone[0] if alone else None)
+    assert bool(alone) == (kind != "eigen_frames")
+    assert _next_model([], found, scene) is None
 
 
 def test_the_error_bars_cover_the_errors(eigen_frames):
@@ -125,3 +141,27 @@ def test_a_caller_can_stop_it(eigen_frames):
     with pytest.raises(Cancelled):
         refined(eigen_frames, paired(eigen_frames), on_step=stop_at)
     assert seen == [0, 1]
+
+
+@pytest.mark.parametrize("kind", ["turned_frames", "bent_frames"])
+def test_error_bars_of_motions_that_vary_over_the_frame_are_of_the_size_of_the_errors(kind, request):
+    """Within the factor by which one draw of a few frames may differ from its error bar, and no worse."""
+    given = request.getfixturevalue(kind)
+    joint = refined(given, paired(given), JointConfig(steps=3))
+    claimed = np.sqrt([np.trace(motion.covariance) / 2 for motion in joint.frames[1:]])
+    ratio = rms(given.position_errors(joint)) / rms(claimed)
+    assert 1 / 5 < ratio < 3
+
+
+def test_the_strongest_eigen_images_are_seen_alike(eigen_frames):
+    """Offsets and noise of the few are those that the whole scene has for them."""
+    start = paired(eigen_frames)
+    gained = replace(start.frames[1], gain=1.1, offset=np.linspace(-1, 1, 16))
+    scene = eigen_frames.scene(replace(start, frames=(start.frames[0], gained, *start.frames[2:])))
+    scene = replace(scene, misfit=1 + np.arange(40.0).reshape(5, 8))
+    view = View.whole(eigen_frames.frames[0].shape[1:])
+    every = observe(eigen_frames.window, scene, view, eigen_frames.device)
+    few = observe(*strongest(eigen_frames.window, scene), view, eigen_frames.device)
+    assert few.data.numpy() == pytest.approx(every.data[:, :3].numpy(), rel=1e-6)
+    assert np.array_equal(few.variance, every.variance[:, :3])
+    assert np.array_equal(few.weight, every.weight)

@@ -11,7 +11,7 @@ from hsimisr.cube import Cube, CubeSource, FrameStack
 from hsimisr.errors import ReadError, StackError, WriteError
 from hsimisr.geometry import translation
 from hsimisr.physics.types import FrameMotion, Registration
-from hsimisr.registration.store import for_frames, read_registration, read_registration_file, write_registration
+from hsimisr.registration.store import for_frames, read_registration_file, write_registration
 
 NAMES = ["a.hdr", "b.hdr", "c.mat"]
 
@@ -47,6 +47,11 @@ def stack_of(folder, order, reference=0):
     sources["c"] = CubeSource(str(folder / "c.mat"), "Y", 3)
     cubes = [Cube.from_array(np.ones((5, 6, 7)), name=name, source=sources[name]) for name in order]
     return FrameStack(tuple(cubes), reference)
+
+
+def read_registration(path):
+    """The motion of all three frames, in the order of the file."""
+    return for_frames(path, stack_of(path.parents[1] / "data", "abc"))
 
 
 def assert_same(ours: FrameMotion, theirs: FrameMotion) -> None:

@@ -15,10 +15,13 @@ from rich.table import Table
 from hsimisr.cli.options import BandsAsFrames, Device, Frames, PsfOption, Reference, Scale, Sets, Settings
 from hsimisr.cli.progress import ProgressBar
 from hsimisr.cube import FrameStack
+from hsimisr.geometry import View
 from hsimisr.io.open import open_frames
 from hsimisr.io.write import check_folder
-from hsimisr.physics.types import Registration
+from hsimisr.physics.types import Float32, Registration, SceneModel
 from hsimisr.pipeline.config import PipelineConfig
+
+Bound = npt.NDArray[np.float64]
 
 
 def register(
@@ -39,36 +42,49 @@ def register(
     from hsimisr.pipeline.context import Context  # torch is loaded only when there is work for it
     from hsimisr.pipeline.device import choose_device, use_available_threads
     from hsimisr.pipeline.scene import estimate_scene
-    from hsimisr.registration.bounds import unknown_scene_bound
+    from hsimisr.registration.bounds import known_scene_bound, unknown_scene_bound
     from hsimisr.registration.store import write_registration
 
     use_available_threads()
+    bounds: list[Bound] = []
+
+    def bound(fitted: SceneModel, images: Float32, view: View) -> None:
+        """Bounds for the part that the motion was found from, its estimate taken for the scene."""
+        bounds[:] = [unknown_scene_bound(fitted, view.shape), known_scene_bound(fitted, images)]
+
     with ProgressBar() as bar:
         context = Context(0, choose_device(device), 0, bar, threading.Event())
-        scene = estimate_scene(stack, settings, context)
+        scene = estimate_scene(stack, settings, context, on_fitted=bound)
     sources = [frame.source for frame in stack.frames if frame.source is not None]
     write_registration(out, scene.registration, sources, scene.noise, scene.psf, scene.psf_stderr)
-    Console().print(motion_table(scene.registration, stack, unknown_scene_bound(scene, stack.reference_frame.shape_yx)))
+    Console().print(motion_table(scene.registration, stack, *bounds))
+    typer.echo("bound: least standard error (Cramér-Rao) for whoever has the frames alone, and if the scene were known")
     if scene.psf_stderr is not None:
         typer.echo(f"PSF found from the frames: {scene.psf}, width ± {scene.psf_stderr[0]:.2f} px")
 
 
-def motion_table(registration: Registration, stack: FrameStack, bound: npt.NDArray[np.float64]) -> Table:
-    """How the middle of the reference moved in every frame, its error bar and bound, and remarks on the frame."""
+def motion_table(registration: Registration, stack: FrameStack, unknown: Bound, known: Bound) -> Table:
+    """How the middle of the reference moved in every frame, its error bar and bounds, and remarks on the frame.
+
+    Args:
+        unknown, known: least covariances ``(K, 2, 2)`` of the shift with the scene unknown, and known, LR px squared.
+    """
     from hsimisr.physics.motion import forward_motion
 
-    table = Table("frame", "model", "dy [px]", "dx [px]", "bound [px]", "gain", "chi2", "remarks")
+    table = Table("frame", "model", "dy [px]", "dx [px]", "bound [px]", "scene known [px]", "gain", "chi2", "remarks")
     middle = (np.array(stack.reference_frame.shape_yx) - 1) / 2
     for k, (frame, motion) in enumerate(zip(stack.frames, registration.frames, strict=True)):
         if k == registration.reference:
-            table.add_row(frame.name, "", "0", "0", "", "", _number(motion.chi2, ".2f"), motion.reason or "reference")
+            table.add_row(
+                frame.name, "", "0", "0", "", "", "", _number(motion.chi2, ".2f"), motion.reason or "reference"
+            )
             continue
         moved = forward_motion(motion, middle) - middle
         error = motion.covariance.diagonal() ** 0.5
         cells = [f"{d:+.4f} ± {e:.4f}" for d, e in zip(moved, error, strict=True)]
-        possible = _number(float(np.sqrt(np.trace(bound[k]) / 2)), ".4f")
+        cells += [_number(float(np.sqrt(np.trace(bound[k]) / 2)), ".4f") for bound in (unknown, known)]
         table.add_row(
-            frame.name, motion.model, *cells, possible, f"{motion.gain:.3f}", _number(motion.chi2, ".2f"), motion.reason
+            frame.name, motion.model, *cells, f"{motion.gain:.3f}", _number(motion.chi2, ".2f"), motion.reason
         )
     return table
 

@@ -9,6 +9,7 @@ import numpy as np
 from hsimisr.geometry import View
 from hsimisr.inversion import lmmse
 from hsimisr.inversion.config import LmmseConfig
+from hsimisr.inversion.contrast import whitened_power
 from hsimisr.inversion.fitted_prior import fitted_prior
 from hsimisr.inversion.invert import FrameWindow, observe
 from hsimisr.inversion.misfit import misfit
@@ -85,7 +86,11 @@ def with_contrast_levels(
     observations = _inflated(observe(frames, scene, sample, context.device), scene, rough)
     trusted = replace(observations, weight=found.equations.observations.weight)
     again = lmmse.solve(trusted, scene.prior, rough, lambda _: context.check(), found.spectrum)
-    return replace(scene, contrast_levels=lmmse.follow_contrast(again, rough, (), lambda _: context.check()).levels)
+    but_one = rough.model_copy(update={"rounds": rough.rounds - 1})  # the last level is told before its round
+    last = lmmse.follow_contrast(again, but_one, (), lambda _: context.check())
+    canvas = trusted.canvas
+    power = whitened_power(canvas, again.equations.precision, last.spectrum)
+    return replace(scene, contrast_levels=(*last.levels, float(power[canvas.view_slices].mean())))
 
 
 def _inflated(observations: Observations, scene: SceneModel, config: LmmseConfig) -> Observations:

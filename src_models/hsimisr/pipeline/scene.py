@@ -12,6 +12,7 @@ import numpy.typing as npt
 from hsimisr.cube import FrameStack
 from hsimisr.errors import StackError
 from hsimisr.geometry import View
+from hsimisr.inversion import lmmse
 from hsimisr.inversion.invert import FrameWindow, eigen_offset
 from hsimisr.inversion.prior import fit_power_law
 from hsimisr.physics.config import AUTO, MAX_RANK
@@ -33,7 +34,8 @@ from hsimisr.registration.triage import judged
 
 LEAST_PIXELS = 16
 
-OnFirst = Callable[[SceneModel, Float32, View], None]
+OnImage = Callable[[SceneModel, Float32, View], None]
+"""Given a scene model, eigen-images ``(r, H, W)``, and the view that they show."""
 
 
 def estimate_scene(
@@ -42,8 +44,9 @@ def estimate_scene(
     context: Context,
     view: View | None = None,
     known: Registration | None = None,
-    on_first: OnFirst | None = None,
+    on_first: OnImage | None = None,
     start: Registration | None = None,
+    on_fitted: OnImage | None = None,
 ) -> SceneModel:
     """Estimate everything that a reconstruction needs to know.
 
@@ -51,7 +54,8 @@ def estimate_scene(
         view: what the user looks at; a large stack is sampled around it, and the model is provisional then.
         known: a registration to use as it is.
         start: a registration to begin from.
-        on_first: given the model, eigen-images ``(r, H, W)`` and the view they show, as soon as there are any.
+        on_first: given the first picture, as soon as there is any.
+        on_fitted: given the picture that the model was fitted to in the end.
 
     Raises:
         StackError: frames too small, or no valid data.
@@ -106,6 +110,8 @@ def estimate_scene(
         scene = replace(scene, registration=_refined_motion(frames, scene, sample, config, context, whole))
     context.progress("scene", 3, 4, "power spectrum")
     scene, found = fit_prior_and_noise(frames, scene, sample, config, context)
+    if on_fitted is not None:
+        on_fitted(scene, lmmse.view_image(found.equations.observations.canvas, found.spectrum), sample)
     if known is None:
         scene = replace(scene, registration=judged(scene.registration, found, frames, window.cubes))
     scene = with_contrast_levels(frames, scene, sample, config, context, found)

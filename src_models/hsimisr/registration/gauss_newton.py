@@ -156,6 +156,18 @@ def pair_motion(
     return PairMotion(found, offset, mismatch, share, gain_error, offset_error, comparison)
 
 
+def levels(reference: SmoothFrame, frame: SmoothFrame, pair: PairMotion) -> Float64:
+    """Offset ``(r,)`` of a frame's eigen-images at a known motion and gain, also of those that did not help to find it.
+
+    Args:
+        pair: how the frame moved; its pixels count as much as they did there.
+    """
+    pixels = np.moveaxis(np.indices(reference.seen.shape), 0, -1).astype(float)
+    values = frame.at(forward_motion(pair.motion, pixels))
+    share = pair.comparison.weight[:1].numpy()
+    return (_means(values, share) - pair.motion.gain * _means(reference.values, share))[:, 0, 0]
+
+
 def _difference(
     reference: Float64, values: Float64, seen: Mask, gain: float, noise: float
 ) -> tuple[Float64, Float64, float, Float64]:

@@ -140,12 +140,6 @@ def write_registration(
     return written
 
 
-def read_registration(path: Path) -> Registration:
-    """Read the motion of all frames in a registration file; raises ReadError where it is damaged."""
-    path = Path(path)
-    return _to_registration(path, read_registration_file(path))
-
-
 def for_frames(path: Path, stack: FrameStack) -> Registration:
     """The motion of the frames of `stack`, in their order, matched by file name (and variable and index).
 
