@@ -143,14 +143,15 @@ def test_a_caller_can_stop_it(eigen_frames):
     assert seen == [0, 1]
 
 
-@pytest.mark.parametrize("kind", ["turned_frames", "bent_frames"])
-def test_error_bars_of_motions_that_vary_over_the_frame_are_of_the_size_of_the_errors(kind, request):
-    """Within the factor by which one draw of a few frames may differ from its error bar, and no worse."""
-    given = request.getfixturevalue(kind)
-    joint = refined(given, paired(given), JointConfig(steps=3))
+def test_error_bars_of_motions_that_vary_over_the_frame_are_of_the_size_of_the_errors(make_eigen_frames):
+    """The motion that seven frames have in common rests on the reference alone: known badly, but not a thousand pixels.
+
+    The rms of seven frames' errors is that of a few independent parameters: within a factor of three of its error bar.
+    """
+    given = make_eigen_frames("affine", 104, 8)
+    joint = refined(given, given.simulation.registration, JointConfig(steps=1, model="affine"))
     claimed = np.sqrt([np.trace(motion.covariance) / 2 for motion in joint.frames[1:]])
-    ratio = rms(given.position_errors(joint)) / rms(claimed)
-    assert 1 / 5 < ratio < 3
+    assert 1 / 3 < rms(given.position_errors(joint)) / rms(claimed) < 3
 
 
 def test_the_strongest_eigen_images_are_seen_alike(eigen_frames):

@@ -9,8 +9,9 @@ from typing import Annotated
 import numpy as np
 import numpy.typing as npt
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from hsimisr.cli.options import BandsAsFrames, Device, Frames, PsfOption, Reference, Scale, Sets, Settings
 from hsimisr.cli.progress import ProgressBar
@@ -58,7 +59,7 @@ def register(
     sources = [frame.source for frame in stack.frames if frame.source is not None]
     write_registration(out, scene.registration, sources, scene.noise, scene.psf, scene.psf_stderr)
     Console().print(motion_table(scene.registration, stack, *bounds))
-    typer.echo("bound: least standard error (Cramér-Rao) for whoever has the frames alone, and if the scene were known")
+    typer.echo("bound, known: the least standard error of a shift (Cramér-Rao), and the least if the scene were known")
     if scene.psf_stderr is not None:
         typer.echo(f"PSF found from the frames: {scene.psf}, width ± {scene.psf_stderr[0]:.2f} px")
 
@@ -71,7 +72,9 @@ def motion_table(registration: Registration, stack: FrameStack, unknown: Bound, 
     """
     from hsimisr.physics.motion import forward_motion
 
-    table = Table("frame", "model", "dy [px]", "dx [px]", "bound [px]", "scene known [px]", "gain", "chi2", "remarks")
+    shift = [Column(f"{axis} [px]", min_width=len("+1.2345")) for axis in ("dy", "dx")]
+    columns = ("frame", "model", *shift, "bound", "known", "gain", "chi2", "remarks")
+    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
     middle = (np.array(stack.reference_frame.shape_yx) - 1) / 2
     for k, (frame, motion) in enumerate(zip(stack.frames, registration.frames, strict=True)):
         if k == registration.reference:
@@ -81,7 +84,7 @@ def motion_table(registration: Registration, stack: FrameStack, unknown: Bound, 
             continue
         moved = forward_motion(motion, middle) - middle
         error = motion.covariance.diagonal() ** 0.5
-        cells = [f"{d:+.4f} ± {e:.4f}" for d, e in zip(moved, error, strict=True)]
+        cells = [f"{d:+.4f} ±{e:.4f}" for d, e in zip(moved, error, strict=True)]
         cells += [_number(float(np.sqrt(np.trace(bound[k]) / 2)), ".4f") for bound in (unknown, known)]
         table.add_row(
             frame.name, motion.model, *cells, f"{motion.gain:.3f}", _number(motion.chi2, ".2f"), motion.reason
