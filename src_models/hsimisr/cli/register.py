@@ -73,7 +73,7 @@ def motion_table(registration: Registration, stack: FrameStack, unknown: Bound, 
     from hsimisr.physics.motion import forward_motion
 
     shift = [Column(f"{axis} [px]", min_width=len("+1.2345")) for axis in ("dy", "dx")]
-    columns = ("frame", "model", *shift, "bound", "known", "gain", "chi2", "remarks")
+    columns: tuple[str | Column, ...] = ("frame", "model", *shift, "bound", "known", "gain", "chi2", "remarks")
     table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
     middle = (np.array(stack.reference_frame.shape_yx) - 1) / 2
     for k, (frame, motion) in enumerate(zip(stack.frames, registration.frames, strict=True)):
