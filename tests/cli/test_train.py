@@ -52,6 +52,15 @@ def test_an_unknown_recipe_is_told(run, tmp_path):
     assert "refiner-synthetic" in err
 
 
+@pytest.fixture
+def attended():
+    """Ctrl-C as in a terminal; a job in the background inherits that it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("attended")
 def test_ctrl_c_asks_to_stop_first_and_ends_at_once_when_pressed_again(capsys):
     before = signal.getsignal(signal.SIGINT)
     with stop_at_ctrl_c() as stop:

@@ -24,11 +24,11 @@ def bilinear(image, y, x):
     return total
 
 
-def naive_guided_attention(cell, query, frames, positions, seen):
+def naive_guided_attention(cell, query, frames, images, positions, seen):
     k, c, h, w = frames.shape
-    groups, d = cell.groups, c // cell.groups
-    asked, out = cell.query(query), torch.zeros(c, h, w)
-    both = cell.key_value(frames)
+    groups, d, n = cell.groups, c // cell.groups, images.shape[1]
+    asked, out = cell.query(query), torch.zeros(n, groups, h, w)
+    keys = cell.key(frames)
     guided = torch.zeros_like(frames)
     for f in range(k):
         for i in range(h):
@@ -44,22 +44,29 @@ def naive_guided_attention(cell, query, frames, positions, seen):
                         move = offsets[f, (g * 9 + tap) * 2 : (g * 9 + tap) * 2 + 2, i, j]
                         y = float(positions[f, i, j, 0] + dy + move[0])
                         x = float(positions[f, i, j, 1] + dx + move[1])
-                        key, value = bilinear(both[f, :c][part], y, x), bilinear(both[f, c:][part], y, x)
                         trust = max(float(bilinear(seen[f], y, x)), 1e-6)
+                        key = bilinear(keys[f][part], y, x)
                         scores.append((asked[part, i, j] * key).sum() / math.sqrt(d) + math.log(trust))
-                        values.append(value)
+                        values.append(bilinear(images[f], y, x))
                 share = torch.softmax(torch.stack(scores), 0)
-                out[part, i, j] = (share[:, None] * torch.stack(values)).sum(0)
-    return cell.out(out)
+                out[:, g, i, j] = (share[:, None] * torch.stack(values)).sum(0)
+    return out
 
 
-def cell_and_inputs(seed, k=2, c=4, h=3, w=4):
+def cell_and_inputs(seed, k=2, c=4, h=3, w=4, n=3):
     torch.manual_seed(seed)
     cell = GuidedDeformableAttention(c, 2)
     torch.nn.init.normal_(cell.offsets[-1].weight)
     grid = torch.stack(torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij"), -1).float()
     positions = grid + torch.randn(k, 1, 1, 2)
-    return cell, torch.randn(c, h, w), torch.randn(k, c, h, w), positions, torch.rand(k, 1, h, w)
+    return (
+        cell,
+        torch.randn(c, h, w),
+        torch.randn(k, c, h, w),
+        torch.randn(k, n, h, w),
+        positions,
+        torch.rand(k, 1, h, w),
+    )
 
 
 @torch.no_grad()
@@ -68,22 +75,29 @@ def test_guided_attention_is_its_formula():
     assert torch.allclose(cell(*inputs), naive_guided_attention(cell, *inputs), atol=1e-5)
 
 
+@torch.no_grad()
+def test_guided_attention_turns_with_the_sign_of_its_images():
+    cell, query, frames, images, positions, seen = cell_and_inputs(3)
+    signs = torch.tensor([-1.0, 1.0, -1.0])[:, None, None]
+    expected = cell(query, frames, images, positions, seen) * signs[:, None]
+    assert torch.allclose(cell(query, frames, images * signs, positions, seen), expected, atol=1e-6)
+
+
 @given(st.permutations(range(4)))
 @settings(max_examples=5, deadline=None)
 @torch.no_grad()
 def test_guided_attention_does_not_know_the_order_of_frames(order):
-    cell, query, frames, positions, seen = cell_and_inputs(1, k=4)
-    order = list(order)
-    expected = cell(query, frames, positions, seen)
-    assert torch.allclose(cell(query, frames[order], positions[order], seen[order]), expected, atol=1e-5)
+    cell, query, *of_frames = cell_and_inputs(1, k=4)
+    expected = cell(query, *of_frames)
+    assert torch.allclose(cell(query, *(part[list(order)] for part in of_frames)), expected, atol=1e-5)
 
 
 @torch.no_grad()
 def test_a_frame_that_saw_nothing_counts_for_nothing():
-    cell, query, frames, positions, seen = cell_and_inputs(2, k=3)
-    seen[1] = 0
-    expected = cell(query, frames[[0, 2]], positions[[0, 2]], seen[[0, 2]])
-    assert torch.allclose(cell(query, frames, positions, seen), expected, atol=1e-3)
+    cell, query, *of_frames = cell_and_inputs(2, k=3)
+    of_frames[-1][1] = 0
+    expected = cell(query, *(part[[0, 2]] for part in of_frames))
+    assert torch.allclose(cell(query, *of_frames), expected, atol=1e-3)
 
 
 @torch.no_grad()
@@ -97,29 +111,26 @@ def test_untrained_offsets_stay_where_the_registration_says():
 def test_essa_attention_is_its_formula():
     torch.manual_seed(0)
     c, h, w = 6, 3, 4
-    cell, x = EssaAttention(c), torch.randn(c, h, w)
-    tokens = cell.project(x).reshape(3, c, h * w).transpose(1, 2)  # q, k, v by pixel
-    q, k = (t - t.mean(1, keepdim=True) for t in tokens[:2])
-    v, n = tokens[2], h * w
-    out = torch.zeros(n, c)
-    for i in range(n):
-        a = q[i] ** 2 / (q[i] ** 2).square().sum().sqrt()
-        total = torch.zeros(c)
-        for j in range(n):
-            b = k[j] ** 2 / torch.stack([(k[m] ** 2).square() for m in range(n)]).sum(0).sqrt()
-            total += (a * b).sum() * v[j]
-        out[i] = v[i] + total / math.sqrt(n)
-    assert torch.allclose(cell(x), cell.out(out.T.reshape(c, h, w)), atol=1e-5)
+    cell, guide, x = EssaAttention(c), torch.randn(1, c, h, w), torch.randn(2, c, h, w)
+    q, k = cell.query_key(guide).reshape(2, c, h * w).transpose(1, 2)  # by pixel
+    q, k = (t - t.mean(1, keepdim=True) for t in (q, k))
+    n = h * w
+    for image, found in zip(cell.value(x).flatten(2).transpose(1, 2), cell(guide, x), strict=True):
+        out = torch.zeros(n, c)
+        for i in range(n):
+            a = q[i] ** 2 / (q[i] ** 2).square().sum().sqrt()
+            total = torch.zeros(c)
+            for j in range(n):
+                b = k[j] ** 2 / torch.stack([(k[m] ** 2).square() for m in range(n)]).sum(0).sqrt()
+                total += (a * b).sum() * image[j]
+            out[i] = image[i] + total / math.sqrt(n)
+        assert torch.allclose(found, cell.out(out.T.reshape(1, c, h, w))[0], atol=1e-5)
 
 
 @torch.no_grad()
-def test_essa_queries_ignore_brightness_and_strength():
+def test_essa_attention_ignores_brightness_and_strength_of_its_guide():
     torch.manual_seed(0)
-    cell = EssaAttention(6)
-    q = torch.randn(6, 20)
-
-    def normalised(part):
-        return torch.nn.functional.normalize((part - part.mean(0, keepdim=True)) ** 2, dim=0)
-
-    assert torch.allclose(normalised(3 * q + 2), normalised(q), atol=1e-5)
-    assert cell(torch.randn(6, 4, 5)).shape == (6, 4, 5)
+    cell, guide, x = EssaAttention(6), torch.randn(1, 6, 4, 5), torch.randn(2, 6, 4, 5)
+    cell.query_key.weight.data[:] = torch.eye(6).repeat(2, 1)[:, :, None, None]
+    cell.query_key.bias.data.zero_()
+    assert torch.allclose(cell(3 * guide + 2, x), cell(guide, x), atol=1e-5)

@@ -10,8 +10,8 @@ import torch
 
 from hsimisr.inversion import lmmse
 from hsimisr.inversion.config import LmmseConfig
-from hsimisr.networks.features import detail_of
-from hsimisr.networks.refiner import LOG_VARIANCE, Refiner, RefinerShape
+from hsimisr.networks.features import LEADING, detail_of
+from hsimisr.networks.refiner import LOG_VARIANCE, MODERATE, Refiner, RefinerShape
 from hsimisr.networks.situation import Situation
 from hsimisr.physics.types import FrameMotion
 
@@ -32,6 +32,14 @@ def situation_of(problem):
 @pytest.fixture
 def situation(drawn_problem):
     return situation_of(drawn_problem(shape=(12, 15)))
+
+
+def repeated(consistency, times):
+    """The step for eigen-images that each come several times."""
+    o = consistency.observations
+    data, variance = (part.repeat_interleave(times, 1) for part in (o.data, o.variance))
+    basis, gain = (part.repeat_interleave(times, 0) for part in (consistency.basis, consistency.gain))
+    return replace(consistency, observations=replace(o, data=data, variance=variance), basis=basis, gain=gain)
 
 
 def refiner(seed=0, trained=True):
@@ -63,8 +71,43 @@ def test_the_order_of_frames_does_not_matter(drawn_problem):
 
 
 @torch.no_grad()
+def test_the_result_turns_with_the_signs_of_eigen_images(drawn_problem):
+    problem, signs = drawn_problem(shape=(12, 15)), torch.tensor([-1.0, 1.0])
+    turned = replace(problem.observations, data=problem.observations.data * signs[:, None, None])
+    model = refiner()
+    expected, found = model(situation_of(problem)), model(situation_of(replace(problem, observations=turned)))
+    tolerance = 1e-3 * float(situation_of(problem).error.max())
+    assert torch.allclose(found.image, expected.image * signs[:, None, None], atol=tolerance)
+    assert torch.allclose(found.variance, expected.variance, rtol=1e-3)
+
+
+@torch.no_grad()
+def test_a_beginning_saves_work_and_changes_nothing(situation):
+    model = refiner()
+    assert torch.equal(model(situation, model.begin(situation)).image, model(situation).image)
+
+
+@torch.no_grad()
+def test_eigen_images_behind_the_leading_ones_are_only_held_to_the_frames(situation):
+    rank = LEADING + 2
+    several = replace(
+        situation,
+        **{name: getattr(situation, name).repeat_interleave(3, 0)[:rank] for name in ("image", "spread", "error")},
+        residual=situation.residual.repeat_interleave(3, 1)[:, :rank],
+        consistency=repeated(situation.consistency, 3),
+    )
+    out = refiner()(several)
+    assert out.image.shape == several.image.shape
+    expected = several.image
+    for _ in range(SMALL.stages):
+        expected = several.consistency.step(expected, torch.full((rank,), MODERATE))
+    assert torch.allclose(out.image[LEADING:], expected[LEADING:])
+    assert not torch.allclose(out.image[:LEADING], expected[:LEADING])
+
+
+@torch.no_grad()
 def test_any_rank(situation):
-    """Two eigen-images among the sixteen places: the others get nothing and give nothing."""
+    """Two eigen-images, fewer than the network can correct."""
     out = refiner()(situation)
     assert out.image.shape == out.variance.shape == situation.image.shape == (2, 24, 30)
     assert torch.isfinite(out.image).all()

@@ -51,21 +51,21 @@ def test_the_average_forgets_the_start_and_stays_near_the_end(network):
     average = Average(network, 0.9)
     with torch.no_grad():
         for step in range(200):
-            network.residual_head.bias.fill_(1.0 if step > 20 else 0.0)
+            network.variance_head.bias.fill_(1.0 if step > 20 else 0.0)
             average.update(network, step)
-    torch.testing.assert_close(average.network.residual_head.bias, torch.ones_like(network.residual_head.bias))
+    torch.testing.assert_close(average.network.variance_head.bias, torch.ones(1))
     assert not any(p.requires_grad for p in average.network.parameters())
 
 
 def test_the_average_is_the_weighted_mean_of_the_weights(network):
-    average, expected = Average(network, 0.5), network.residual_head.bias.detach().clone()
+    average, expected = Average(network, 0.5), network.variance_head.bias.detach().clone()
     for step, value in enumerate((3.0, -1.0, 2.0)):
         with torch.no_grad():
-            network.residual_head.bias.fill_(value)
+            network.variance_head.bias.fill_(value)
         average.update(network, step)
         keep = min(0.5, (1 + step) / (10 + step))
         expected = keep * expected + (1 - keep) * value
-    torch.testing.assert_close(average.network.residual_head.bias, expected)
+    torch.testing.assert_close(average.network.variance_head.bias, expected)
 
 
 def test_a_large_gradient_of_the_variance_leaves_the_image_s_alone(network):
@@ -81,5 +81,5 @@ def test_a_large_gradient_of_the_variance_leaves_the_image_s_alone(network):
 def test_a_gradient_that_is_not_finite_is_told(network):
     for p in network.parameters():
         p.grad = torch.zeros_like(p)
-    network.residual_head.bias.grad[0] = float("nan")
+    network.variance_head.bias.grad[0] = float("nan")
     assert not clip_gradients(network, 1.0)

@@ -126,25 +126,22 @@ def test_the_registration_is_as_wrong_as_its_error_bars_say(simulation):
     assert np.sqrt(np.mean(bars)) == pytest.approx(0.05, rel=0.1)
 
 
-def test_signs_of_eigen_images_change_nothing_else(sample):
-    signs = torch.ones(len(sample.truth))
-    signs[::2] = -1
-    flipped = with_eigen_images(sample.situation, signs)
-    strength = torch.full((len(signs),), 1.0)
+def test_eigen_images_do_not_depend_on_one_another(sample):
+    fewer = with_eigen_images(sample.situation, 2)
+    strength = torch.full((len(sample.truth),), 1.0)
     pulled = sample.situation.consistency.step(sample.situation.image * 0.9, strength)
-    pulled_flipped = flipped.consistency.step(flipped.image * 0.9, strength)
-    torch.testing.assert_close(pulled_flipped, pulled * signs[:, None, None], rtol=1e-5, atol=1e-4)
+    pulled_fewer = fewer.consistency.step(fewer.image * 0.9, strength[:2])
+    torch.testing.assert_close(pulled_fewer, pulled[:2], rtol=1e-5, atol=1e-4)
 
 
-def test_augmented_samples_keep_leading_eigen_images_up_to_their_sign(sample):
+def test_augmented_samples_keep_leading_eigen_images(sample):
     ranks = set()
     for seed in range(30):
         variant = augmented(sample, np.random.default_rng(seed))
         rank = len(variant.truth)
         ranks.add(rank)
         assert variant.situation.image.shape[0] == variant.situation.observations.data.shape[1] == rank
-        torch.testing.assert_close(variant.truth.abs(), sample.truth[:rank].abs(), rtol=0, atol=0)
-        same = (variant.truth / sample.truth[:rank]).nanmedian(2).values.nanmedian(1).values
-        torch.testing.assert_close(variant.situation.image, sample.situation.image[:rank] * same[:, None, None])
+        torch.testing.assert_close(variant.truth, sample.truth[:rank], rtol=0, atol=0)
+        torch.testing.assert_close(variant.situation.image, sample.situation.image[:rank], rtol=0, atol=0)
     assert max(ranks) == len(sample.truth)
     assert len(ranks) > 1

@@ -19,7 +19,7 @@ import torch
 from hsimisr.adaptation.config import TestTimeTrainingConfig
 from hsimisr.adaptation.degradation import Degradation
 from hsimisr.adaptation.lessons import CycleLesson, Lesson
-from hsimisr.networks.refiner import Refiner
+from hsimisr.networks.refiner import Beginning, Refiner
 
 CHECK = 5
 """Steps between two looks at the frames that judge."""
@@ -69,26 +69,26 @@ def adapt(
     student = copy.deepcopy(refiner).train()
     degradation = Degradation(len(judges.situation.image)).to(judges.situation.image.device)
     optimiser = _optimiser(student, degradation, config)
-    frozen = _evidence_is_frozen(student)
+    frozen = config.train == "last"
     tasks: list[Lesson | CycleLesson] = [*lessons, *(cycles if config.cycle > 0 else ())]
     turns = itertools.cycle(tasks)
-    evidence: dict[int, torch.Tensor] = {}
+    beginnings: dict[int, Beginning] = {}
 
-    def evidence_of(task: Lesson | CycleLesson) -> torch.Tensor | None:
+    def beginning_of(task: Lesson | CycleLesson) -> Beginning | None:
         """What does not change between steps is computed once."""
         if not frozen:
             return None
-        if id(task) not in evidence:
+        if id(task) not in beginnings:
             with torch.no_grad():
-                evidence[id(task)] = student.gather_evidence(task.situation)
-        return evidence[id(task)]
+                beginnings[id(task)] = student.begin(task.situation)
+        return beginnings[id(task)]
 
     started = time.perf_counter()
     checks: list[Check] = []
     best, best_state = None, copy.deepcopy(student.state_dict())
     for step in range(config.steps + 1):
         if step % CHECK == 0 or step == config.steps:
-            now = Check(step, time.perf_counter() - started, heldout_misfit(student, judges, evidence_of(judges)))
+            now = Check(step, time.perf_counter() - started, heldout_misfit(student, judges, beginning_of(judges)))
             checks.append(now)
             better = best is None or now.heldout < best.heldout
             if better:
@@ -103,7 +103,7 @@ def adapt(
         if on_step is not None:
             on_step(step)
         task = next(turns)
-        image = student(task.situation, evidence_of(task)).image
+        image = student(task.situation, beginning_of(task)).image
         loss = (
             lesson_loss(degradation(image, task.observations), task, degradation.log_noise, config.consistency)
             if isinstance(task, Lesson)
@@ -120,9 +120,9 @@ def adapt(
 
 
 @torch.no_grad()
-def heldout_misfit(refiner: Refiner, judges: Lesson, evidence: torch.Tensor | None = None) -> float:
+def heldout_misfit(refiner: Refiner, judges: Lesson, beginning: Beginning | None = None) -> float:
     """Mean squared whitened residual of the frames that judge."""
-    image = refiner(judges.situation, evidence).image
+    image = refiner(judges.situation, beginning).image
     o = judges.observations
     left = (o.data - o.operator.forward(o.canvas.to_spectrum(image))) * o.trust.sqrt()[:, :, None, None]
     return float((left**2 * judges.counts).sum() / (judges.counts.sum() * left.shape[1]))
@@ -166,8 +166,3 @@ def _optimiser(student: Refiner, degradation: Degradation, config: TestTimeTrain
     fast = [student.strength, *(p for p in degradation.parameters() if p.requires_grad)]
     rate = config.learning_rate
     return torch.optim.Adam([{"params": weights, "lr": rate}, {"params": fast, "lr": rate * STRENGTH_RATE}])
-
-
-def _evidence_is_frozen(student: Refiner) -> bool:
-    parts = (student.frame_encoder, student.query_encoder, student.alignment)
-    return not any(p.requires_grad for part in parts for p in part.parameters())

@@ -53,8 +53,9 @@ class Consistency:
         Args:
             strength: t ``(r,)``, natural logarithm.
         """
-        pull: torch.Tensor = _Pull.apply(image, self.observations)  # type: ignore[no-untyped-call]
-        return image + self.posterior(pull, strength)
+        with torch.autocast(image.device.type, enabled=False):  # physics stays exact where networks are not
+            pull: torch.Tensor = _Pull.apply(image, self.observations)  # type: ignore[no-untyped-call]
+            return image + self.posterior(pull, strength)
 
     def posterior(self, image: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
         """``(A'WA + e^t Q)^-1`` applied to images ``(r, H, W)``."""

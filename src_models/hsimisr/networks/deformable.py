@@ -3,7 +3,8 @@
 The mechanism of RVRT (Liang et al., NeurIPS 2022, section 3.3): from where the registration puts a pixel in each frame,
 3 x 3 places, moved by learned offsets, are sampled, and the query at the pixel attends to all places of all frames
 at once. Here the offsets stay within one LR pixel, so that a good registration cannot be undone, and the softmax makes
-the result independent of the frames' order and number.
+the result independent of the frames' order and number. Values are not projected: every group of channels gives a
+weighted mean of the images themselves, which turns with their sign, and there may be any number of them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class GuidedDeformableAttention(nn.Module):
     """Attention from each pixel of the reference to nine places in each of K frames.
 
     Args:
-        channels: of query and frames; divisible by `groups`.
+        channels: of queries and keys; divisible by `groups`.
         groups: parts of the channels with offsets and attention of their own.
     """
 
@@ -29,22 +30,27 @@ class GuidedDeformableAttention(nn.Module):
         super().__init__()
         self.groups = groups
         self.query = nn.Conv2d(channels, channels, 1)
-        self.key_value = nn.Conv2d(channels, 2 * channels, 1)
+        self.key = nn.Conv2d(channels, channels, 1)
         self.offsets = nn.Sequential(
             nn.Conv2d(2 * channels, channels, 3, padding=1),
             nn.GELU(),
             zeroed(nn.Conv2d(channels, groups * TAPS * 2, 1)),
         )
-        self.out = nn.Conv2d(channels, channels, 1)
 
     def forward(
-        self, query: torch.Tensor, frames: torch.Tensor, positions: torch.Tensor, seen: torch.Tensor
+        self,
+        query: torch.Tensor,
+        frames: torch.Tensor,
+        images: torch.Tensor,
+        positions: torch.Tensor,
+        seen: torch.Tensor,
     ) -> torch.Tensor:
-        """Features ``(C, h, w)`` on the reference's grid.
+        """Weighted means ``(n, groups, h, w)`` on the reference's grid.
 
         Args:
             query: ``(C, h, w)``.
-            frames: ``(K, C, h, w)``.
+            frames: features of the frames ``(K, C, h, w)``.
+            images: what is averaged ``(K, n, h, w)``.
             positions: ``(K, h, w, 2)``, pixel ``(y, x)`` of each frame that shows each pixel of the reference.
             seen: ``(K, 1, h, w)``, how far each pixel of a frame is trusted, 0 to 1.
         """
@@ -54,15 +60,14 @@ class GuidedDeformableAttention(nn.Module):
         beside = torch.cat([query.expand(k, -1, -1, -1), guided], 1)
         offsets = REACH * torch.tanh(self.offsets(beside)).reshape(k, g, TAPS, 2, h, w).permute(0, 1, 2, 4, 5, 3)
         places = positions[:, None, None] + _taps(frames.device)[None, None, :, None, None] + offsets
-        keys_values = self.key_value(frames).reshape(k, 2, g, d, h, w).transpose(1, 2).reshape(k * g, 2 * d, h, w)
-        sampled = _sample(keys_values, places.reshape(k * g, TAPS, h, w, 2)).reshape(k, g, 2, d, TAPS, h, w)
-        trusted = _sample(seen.expand(-1, g, -1, -1).reshape(k * g, 1, h, w), places.reshape(k * g, TAPS, h, w, 2))
+        places = places.reshape(k * g, TAPS, h, w, 2)
+        keys = _sample(self.key(frames).reshape(k * g, d, h, w), places).reshape(k, g, d, TAPS, h, w)
+        trusted = _sample(_each(seen, g), places).reshape(k, g, TAPS, h, w)
+        values = _sample(_each(images, g), places).reshape(k, g, -1, TAPS, h, w)
         asked = self.query(query).reshape(1, g, d, 1, h, w)
-        score = (asked * sampled[:, :, 0]).sum(2) / d**0.5 + trusted.reshape(k, g, TAPS, h, w).clamp_min(1e-6).log()
-        share = torch.softmax(score.transpose(0, 1).reshape(g, k * TAPS, h, w), 1)
-        values = sampled[:, :, 1].permute(1, 2, 0, 3, 4, 5).reshape(g, d, k * TAPS, h, w)
-        out: torch.Tensor = self.out((values * share[:, None]).sum(2).reshape(c, h, w))
-        return out
+        score = (asked * keys).sum(2) / d**0.5 + trusted.clamp_min(1e-6).log()
+        share = torch.softmax(score.transpose(0, 1).reshape(g, k * TAPS, h, w), 1).reshape(g, k, TAPS, h, w)
+        return torch.einsum("gkthw,kgnthw->nghw", share, values)
 
 
 def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
@@ -70,6 +75,11 @@ def zeroed(layer: nn.Conv2d) -> nn.Conv2d:
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer
+
+
+def _each(images: torch.Tensor, groups: int) -> torch.Tensor:
+    """Images ``(K, n, h, w)`` for every group ``(K * groups, n, h, w)``."""
+    return images.repeat_interleave(groups, 0)
 
 
 def _taps(device: torch.device) -> torch.Tensor:

@@ -1,4 +1,8 @@
-"""How a situation is put into numbers of order one that a network takes, any rank up to 16."""
+"""How a situation is put into numbers of order one that a network takes.
+
+An eigenvector's sign means nothing, so features come in two kinds: odd ones turn with the sign of their eigen-image,
+even ones do not know it. What eigen-images tell of one another is even: where detail lies, and how strong it is.
+"""
 
 from __future__ import annotations
 
@@ -6,70 +10,67 @@ import torch
 from torch.nn import functional
 
 from hsimisr.networks.situation import Situation
-from hsimisr.physics.config import MAX_RANK
 
-FOLD = 2
-"""The trunk works on the HR grid folded by 2, whatever the scale: one set of weights serves all scales."""
-PER_PIXEL = 2 * MAX_RANK + 2
-CONSTANT = 2 * MAX_RANK
-IMAGE_CHANNELS = PER_PIXEL * FOLD**2 + CONSTANT
-FRAME_CHANNELS = MAX_RANK + 5
-QUERY_CHANNELS = 2 * MAX_RANK
+LEADING = 4
+"""Eigen-images that the network corrects: the strongest, which hold nearly all of the error."""
+ODD, EVEN = 2, 4
+FRAME_CHANNELS = 6
+QUERY_CHANNELS = 3
 
 
-def padded(values: torch.Tensor) -> torch.Tensor:
-    """Eigen-images ``(..., r, h, w)`` with empty ones behind, ``(..., 16, h, w)``."""
-    return functional.pad(values, (0, 0, 0, 0, 0, MAX_RANK - values.shape[-3]))
+def odd_features(situation: Situation, image: torch.Tensor) -> torch.Tensor:
+    """Features ``(n, ODD, H, W)`` of the n leading eigen-images of an image ``(r, H, W)``.
 
-
-def image_features(situation: Situation, image: torch.Tensor) -> torch.Tensor:
-    """Features ``(IMAGE_CHANNELS, h', w')`` of an image ``(r, H, W)`` on the folded grid.
-
-    The image in units of its spread, its detail in units of the expected error (compressed, edges are many times that),
-    the local contrast, how many frames saw each pixel, and for each eigen-image spread and error themselves.
+    Detail in units of the expected error and level in units of the spread, both compressed: edges are many times that.
     """
-    scale = situation.canvas.scale
-    detail = torch.asinh(detail_of(image, scale) / situation.error[:, None, None])
-    per_pixel = torch.cat(
-        [
-            padded(image / situation.spread[:, None, None]),
-            padded(detail),
-            situation.contrast.log()[None],
-            torch.kron(situation.observations.coverage.log1p(), image.new_ones(scale, scale))[None],
-        ]
-    )
-    folded = functional.pixel_unshuffle(even(per_pixel), FOLD)
-    constants = torch.cat([(situation.error / situation.spread).log(), situation.spread.log()]).reshape(2, -1, 1, 1)
-    return torch.cat([folded, padded(constants).flatten(0, 1).expand(-1, *folded.shape[1:])])
+    leading = image[:LEADING]
+    n = len(leading)
+    detail = detail_of(leading, situation.canvas.scale) / situation.error[:n, None, None]
+    level = (leading - leading.mean((1, 2), keepdim=True)) / situation.spread[:n, None, None]
+    return torch.stack([detail, level], 1).asinh()
+
+
+def even_features(situation: Situation, image: torch.Tensor) -> torch.Tensor:
+    """Features ``(n, EVEN, H, W)`` for the n leading eigen-images of an image ``(r, H, W)``.
+
+    The strength of detail over all eigen-images, the contrast that the prior followed, how many frames saw each pixel,
+    and how well the eigen-image is known.
+    """
+    scale, n = situation.canvas.scale, min(len(image), LEADING)
+    coverage = torch.kron(situation.observations.coverage.log1p(), image.new_ones(scale, scale))
+    shared = torch.stack([energy(situation, image), situation.contrast.log(), coverage])
+    known = (situation.error / situation.spread).log()[:n, None, None, None]
+    size = image.shape[1:]
+    return torch.cat([shared.expand(n, -1, *size), known.expand(-1, -1, *size)], 1)
 
 
 def frame_features(situation: Situation) -> torch.Tensor:
-    """Features ``(K, FRAME_CHANNELS, h, w)`` of the frames: what the linear estimate leaves of them, where and when.
+    """Features ``(K, FRAME_CHANNELS, h, w)`` of the frames.
 
-    The residual in standard deviations, what of it was seen, and the sub-pixel phase of the reference's pixels.
+    How strong what the linear estimate leaves of them is, what they saw, and the sub-pixel phase of the reference's
+    pixels in them.
     """
-    o = situation.observations
     phase = 2 * torch.pi * situation.positions.permute(0, 3, 1, 2)
-    seen = (o.weight > 0).to(situation.residual.dtype)
-    return torch.cat([padded(situation.residual), seen, phase.sin(), phase.cos()], 1)
+    seen = (situation.observations.weight > 0).to(situation.residual.dtype)
+    strength = situation.residual.square().mean(1, keepdim=True).log1p()
+    return torch.cat([strength, seen, phase.sin(), phase.cos()], 1)
 
 
 def query_features(situation: Situation) -> torch.Tensor:
-    """Features ``(QUERY_CHANNELS, h, w)`` of the linear estimate on the LR grid: its mean and its detail's strength."""
+    """Features ``(QUERY_CHANNELS, h, w)`` of the linear estimate on the LR grid: those that are even."""
     scale = situation.canvas.scale
-    detail = torch.asinh(detail_of(situation.image, scale) / situation.error[:, None, None]).abs()
-    parts = [padded(situation.image / situation.spread[:, None, None]), padded(detail)]
-    return functional.avg_pool2d(torch.cat(parts), scale)
+    shared = torch.stack([energy(situation, situation.image), situation.contrast.log()])
+    coverage = situation.observations.coverage.log1p()[None]
+    return torch.cat([functional.avg_pool2d(shared, scale), coverage])
+
+
+def energy(situation: Situation, image: torch.Tensor) -> torch.Tensor:
+    """Logarithm ``(H, W)`` of the detail's strength, summed over all eigen-images ``(r, H, W)``."""
+    detail = detail_of(image, situation.canvas.scale) / situation.error[:, None, None]
+    return (detail.asinh().square().sum(0) + 1e-6).log()
 
 
 def detail_of(image: torch.Tensor, scale: int) -> torch.Tensor:
     """What an image ``(r, H, W)`` holds beyond its mean over the LR pixels around."""
-    reach = scale
-    around = functional.avg_pool2d(functional.pad(image, (reach,) * 4, mode="reflect"), 2 * reach + 1, 1)
+    around = functional.avg_pool2d(functional.pad(image, (scale,) * 4, mode="reflect"), 2 * scale + 1, 1)
     return image - around
-
-
-def even(image: torch.Tensor) -> torch.Tensor:
-    """An image ``(C, H, W)`` with its last row or column repeated where it has an odd number of them."""
-    h, w = image.shape[-2:]
-    return functional.pad(image, (0, w % FOLD, 0, h % FOLD), mode="replicate") if h % FOLD or w % FOLD else image

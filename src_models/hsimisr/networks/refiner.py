@@ -3,11 +3,16 @@
 The same trunk is unrolled a few times. Each stage adds a learned residual to the image, in units of its expected error,
 then pulls the result back to the frames (see `consistency`). Residual and log-variance heads start at zero, so that an
 untrained refiner returns the linear estimate, all but a faint pull.
+
+One network corrects every eigen-image, and what it does turns with the eigen-image's sign: a network of all
+eigen-images at once would have to learn the same for every place and sign, and does so 10 times as slowly. It works on
+the HR grid: folded to fewer, deeper pixels it loses most of what it gains (docs/results.md).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import EllipsisType
 
 import torch
 from torch import nn
@@ -16,31 +21,38 @@ from torch.nn import functional
 from hsimisr.networks.deformable import GuidedDeformableAttention, zeroed
 from hsimisr.networks.essa import EssaAttention
 from hsimisr.networks.features import (
-    FOLD,
+    EVEN,
     FRAME_CHANNELS,
-    IMAGE_CHANNELS,
+    LEADING,
+    ODD,
     QUERY_CHANNELS,
+    even_features,
     frame_features,
-    image_features,
+    odd_features,
     query_features,
 )
 from hsimisr.networks.situation import Situation
 from hsimisr.physics.config import MAX_RANK
 from hsimisr.settings import Settings
 
-FAINT = 4.0
-"""Strength t at the start: the refined image counts as e^4 times surer than the prior."""
+MODERATE = 2.0
+"""Strength t at the start: the refined image counts as e^2 times surer than the prior."""
+AROUND = 2
+"""LR pixels around the view in which the image is corrected too, so that the frames are predicted up to its border."""
+Near = tuple[EllipsisType, slice, slice]
 LOG_VARIANCE = (-6.0, 4.0)
 """Limits of the log-variance, relative to the linear estimate's."""
+BRANCH = 0.3
+"""Weight of what a block adds, which keeps the depth from setting the size of the features."""
 
 
 class RefinerShape(Settings):
     """The size of a refiner; stored with its weights."""
 
-    width: int = 48
+    width: int = 32
     blocks: int = 6
-    stages: int = 2
-    evidence: int = 24
+    stages: int = 1
+    evidence: int = 8
     groups: int = 4
 
 
@@ -52,85 +64,118 @@ class Refined:
     variance: torch.Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """What of a refinement does not depend on the last block and all that follows.
+
+    Attributes:
+        evidence: of the frames, ``(n, groups, H, W)`` for the n leading eigen-images.
+        features: of the first stage before the last block, ``(2 n, width, ...)`` near the view.
+    """
+
+    evidence: torch.Tensor
+    features: torch.Tensor
+
+
 class Refiner(nn.Module):
     """From a situation to a refined image, any scale, number of frames, and rank up to 16."""
 
     def __init__(self, shape: RefinerShape | None = None) -> None:
         super().__init__()
         self.shape = shape or RefinerShape()
-        width, evidence = self.shape.width, self.shape.evidence
+        width, evidence, groups = self.shape.width, self.shape.evidence, self.shape.groups
         self.frame_encoder = _encoder(FRAME_CHANNELS, evidence)
         self.query_encoder = _encoder(QUERY_CHANNELS, evidence)
-        self.alignment = GuidedDeformableAttention(evidence, self.shape.groups)
-        self.stem = SeparableConvolution(IMAGE_CHANNELS + evidence, width)
+        self.alignment = GuidedDeformableAttention(evidence, groups)
+        self.stem = Stem(ODD + groups, EVEN, width)
         self.stage_bias = nn.Parameter(torch.zeros(self.shape.stages, width))
         self.trunk = nn.Sequential(*(Block(width) for _ in range(self.shape.blocks)))
         self.residual_head, self.variance_head = (
-            zeroed(nn.Conv2d(width, MAX_RANK * FOLD**2, 3, padding=1)) for _ in range(2)
+            zeroed(nn.Conv2d(width, 1, 3, padding=1, bias=not odd)) for odd in (True, False)
         )
-        self.strength = nn.Parameter(torch.full((self.shape.stages, MAX_RANK), FAINT))
+        self.strength = nn.Parameter(torch.full((self.shape.stages, MAX_RANK), MODERATE))
 
     def gather_evidence(self, situation: Situation) -> torch.Tensor:
-        """What the frames' residuals show ``(C, h, w)`` on the reference's LR grid; the same for every stage."""
+        """What the frames' residuals show of the n leading eigen-images ``(n, groups, H, W)``; odd in their sign."""
         frames = self.frame_encoder(frame_features(situation))
         query = self.query_encoder(query_features(situation)[None])[0]
         weight = situation.observations.weight
         seen = weight / weight.amax().clamp_min(1e-6)
-        gathered: torch.Tensor = self.alignment(query, frames, situation.positions, seen)
-        return gathered
+        residual = situation.residual[:, :LEADING].asinh()
+        gathered = self.alignment(query, frames, residual, situation.positions, seen)
+        return functional.interpolate(gathered, situation.canvas.hr_shape, mode="bilinear")
 
-    def forward(self, situation: Situation, evidence: torch.Tensor | None = None) -> Refined:
+    def begin(self, situation: Situation) -> Beginning:
+        """The part of a refinement that stays as it is while only the last block and the heads learn."""
+        evidence = self.gather_evidence(situation)
+        return Beginning(evidence, self._features(situation, situation.image, evidence, 0))
+
+    def forward(self, situation: Situation, beginning: Beginning | None = None) -> Refined:
         """Refine one view.
 
         Args:
-            evidence: of `gather_evidence`, where it is known already.
+            beginning: where it is known already.
         """
-        evidence = self.gather_evidence(situation) if evidence is None else evidence
+        begun = self.begin(situation) if beginning is None else beginning
         image, rank = situation.image, len(situation.image)
-        size = situation.canvas.hr_shape
-        error = situation.error[:, None, None]
+        error, near = situation.error[:, None, None], _near(situation)
         for stage in range(self.shape.stages):
-            features = image_features(situation, image)
-            placed = functional.interpolate(evidence[None], features.shape[1:], mode="bilinear")[0]
-            x = self.stem(torch.cat([features, placed])[None])
-            x = self.trunk(x + self.stage_bias[stage, :, None, None])
-            image = image + error * _unfolded(self.residual_head(x), rank, size)
+            x = begun.features if stage == 0 else self._features(situation, image, begun.evidence, stage)
+            plus, minus = self.trunk[-1](x).chunk(2)
+            image = image + error * _placed(self.residual_head(plus - minus) / 2, near, image)
             image = situation.consistency.step(image, self.strength[stage, :rank])
-        log_variance = _unfolded(self.variance_head(x), rank, size).clamp(*LOG_VARIANCE)
+        steady = ((plus + minus) / 2).detach()  # the variance's likelihood would drown what the image teaches the trunk
+        log_variance = _placed(self.variance_head(steady), near, image).clamp(*LOG_VARIANCE)
         return Refined(image, error**2 * log_variance.exp())
 
+    def _features(self, situation: Situation, image: torch.Tensor, evidence: torch.Tensor, stage: int) -> torch.Tensor:
+        near = _near(situation)
+        odd = torch.cat([odd_features(situation, image), evidence], 1)[near]
+        even = even_features(situation, image)[near]
+        # channels last: convolutions of few channels are twice as fast on a CPU
+        parts = (part.contiguous(memory_format=torch.channels_last) for part in (odd, even))
+        x = self.stem(*parts) + self.stage_bias[stage, :, None, None]
+        features: torch.Tensor = self.trunk[:-1](x)
+        return features
 
-class SeparableConvolution(nn.Module):
-    """Spectral, then spatial: a 1 x 1 convolution over channels and a 3 x 3 one within each."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+class Stem(nn.Module):
+    """Separable: spatial within each eigen-image, then spectral between them, blind to their signs.
+
+    Oriented filters of each eigen-image, of which the others learn the strength alone: a learned structure tensor of a
+    multi-channel image (Di Zenzo, 1986).
+    """
+
+    def __init__(self, odd: int, even: int, width: int) -> None:
         super().__init__()
-        self.spectral = nn.Conv2d(inputs, outputs, 1)
-        self.spatial = nn.Conv2d(outputs, outputs, 3, padding=1, groups=outputs)
+        self.spatial = nn.Conv2d(odd, width, 3, padding=1, bias=False)
+        self.spectral = nn.Conv2d(width, width, 1)
+        self.even = nn.Conv2d(even, width, 3, padding=1)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """From ``(1, inputs, h, w)`` to ``(1, outputs, h, w)``."""
-        out: torch.Tensor = self.spatial(self.spectral(x))
-        return out
+    def forward(self, odd: torch.Tensor, even: torch.Tensor) -> torch.Tensor:
+        """Features ``(2 n, width, H, W)`` of n eigen-images, then of the same with turned signs."""
+        turning = self.spatial(odd)
+        steady = self.even(even) + self.spectral(turning.abs().mean(0, keepdim=True))
+        return torch.cat([steady + turning, steady - turning])
 
 
 class Block(nn.Module):
-    """Spectral-spatial attention, then a gated feed-forward layer with a 5 x 5 convolution within channels."""
+    """A residual block that also sees the mean of all eigen-images and signs, then spectral-spatial attention."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.norms = nn.ModuleList([nn.GroupNorm(1, width) for _ in range(2)])
+        self.spatial = nn.Conv2d(width, width, 3, padding=1)
+        self.spectral = nn.Conv2d(width, width, 1)
+        self.contract = nn.Conv2d(width, width, 3, padding=1)
         self.attention = EssaAttention(width)
-        self.expand = nn.Conv2d(width, 2 * width, 1)
-        self.spatial = nn.Conv2d(2 * width, 2 * width, 5, padding=2, groups=2 * width)
-        self.contract = nn.Conv2d(width, width, 1)
+        zeroed(self.attention.out)  # what it says is nearly the same everywhere until it is trained
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """From ``(1, width, h, w)`` to the same shape."""
-        x = x + self.attention(self.norms[0](x)[0])[None]
-        gate, value = self.spatial(self.expand(self.norms[1](x))).chunk(2, 1)
-        out: torch.Tensor = x + self.contract(functional.gelu(gate) * value)
-        return out
+        """From ``(N, width, H, W)`` to the same shape."""
+        everything = x.mean(0, keepdim=True)
+        inner = functional.gelu(self.spatial(x) + self.spectral(everything))
+        out: torch.Tensor = x + BRANCH * self.contract(inner)
+        return out + BRANCH * self.attention(everything, x)
 
 
 def _encoder(inputs: int, channels: int) -> nn.Sequential:
@@ -139,6 +184,12 @@ def _encoder(inputs: int, channels: int) -> nn.Sequential:
     )
 
 
-def _unfolded(features: torch.Tensor, rank: int, size: tuple[int, int]) -> torch.Tensor:
-    """Images ``(r, H, W)`` of features ``(1, 16 * 4, h', w')`` on the folded grid."""
-    return functional.pixel_shuffle(features, FOLD)[0, :rank, : size[0], : size[1]]
+def _near(situation: Situation) -> Near:
+    return (..., *situation.canvas.slices_around(AROUND))
+
+
+def _placed(found: torch.Tensor, near: Near, image: torch.Tensor) -> torch.Tensor:
+    """A map ``(n, 1, ...)`` of the leading eigen-images near the view in its place in an image; 0 everywhere else."""
+    out = torch.zeros_like(image)
+    out[: len(found)][near] = found[:, 0].to(out.dtype)
+    return out

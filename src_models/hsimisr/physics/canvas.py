@@ -86,6 +86,15 @@ class Canvas:
         h, w = self.view.shape
         return slice(y0, y0 + h * self.scale), slice(x0, x0 + w * self.scale)
 
+    def slices_around(self, margin: int) -> tuple[slice, slice]:
+        """Where the view and `margin` LR pixels around it, as far as there are, lie in an HR image of the canvas."""
+        reach = margin * self.scale
+        y, x = (
+            slice(max(s.start - reach, 0), min(s.stop + reach, n))
+            for s, n in zip(self.view_slices, self.hr_shape, strict=True)
+        )
+        return y, x
+
     def _by_group(self, full: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
         s, (h, w) = self.scale, self.shape
         groups = full.reshape(s, h, s, w).transpose(0, 2, 1, 3).reshape(s * s, h, w)

@@ -175,7 +175,8 @@ class _Session:
             asked = time.monotonic()
             sample = pool.draw(run.step * recipe.batch + n)
             tally.waited += time.monotonic() - asked
-            refined = run.network(sample.situation)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.bfloat16):
+                refined = run.network(sample.situation)
             loss = loss_of(refined, sample, recipe.variance_weight)
             (loss / recipe.batch).backward()
             tally.loss += loss.detach()
