@@ -10,7 +10,7 @@ import torch
 
 from hsimisr.errors import ConfigError
 from hsimisr.geometry import View
-from hsimisr.heldout.gate import GateWeight, closed_gate, gate
+from hsimisr.heldout.gate import GateWeight, fixed_gate, gate
 from hsimisr.heldout.judge import Residuals, held_out_frames, held_out_residuals
 from hsimisr.physics.canvas import Canvas
 
@@ -215,14 +215,13 @@ def test_two_equal_estimates_leave_it_closed(case):
     assert "no clear gain" in found.reason
 
 
-def test_without_a_judge_it_is_closed_and_says_so():
+def test_a_fixed_weight_blends_alike_everywhere():
     canvas = Canvas.around(View.whole((30, 20)), 4, 3)
-    found = closed_gate(canvas, torch.device("cpu"))
+    found = fixed_gate(canvas, torch.device("cpu"), 0.25, "no frame could be held out")
     before, after = torch.randn(2, 2, *canvas.hr_shape)
-    assert bool((found.blend(before, after) == before).all())
-    assert found.mean == 0
+    torch.testing.assert_close(found.blend(before, after), 0.75 * before + 0.25 * after)
+    assert (found.mean, found.reason) == (0.25, "no frame could be held out")
     assert np.isnan([found.gain, found.gain_stderr]).all()
-    assert "no frame could be held out" in found.reason
 
 
 def test_windows_too_small_to_judge_are_refused(case):

@@ -35,7 +35,7 @@ def situation(drawn_problem):
 
 
 def repeated(consistency, times):
-    """The step for eigen-images that each come several times."""
+    """The step in closed form for eigen-images that each come several times."""
     o = consistency.observations
     data, variance = (part.repeat_interleave(times, 1) for part in (o.data, o.variance))
     basis, gain = (part.repeat_interleave(times, 0) for part in (consistency.basis, consistency.gain))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from hsimisr.errors import ReadError
-from hsimisr.networks.refiner import Refiner, RefinerShape
-from hsimisr.networks.weights import load_refiner, read_provenance, save_refiner
+from hsimisr.networks.refiner import Refiner, RefinerShape, Support
+from hsimisr.networks.weights import SINGLE_FRAME, load_refiner, read_provenance, save_refiner
 
 SHAPE = RefinerShape(width=8, blocks=1, stages=3, evidence=4, groups=2)
 
@@ -31,6 +32,14 @@ def test_weights_shape_and_provenance_come_back(path):
         assert torch.equal(expected, value), name
     assert read_provenance(path) == {"recipe": {"seed": 3}}
     assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_what_supports_single_frames_comes_back(path):
+    support = Support(0.75, 0.3, -0.02, 16)
+    save_refiner(Refiner(SHAPE), path, {SINGLE_FRAME: asdict(support)})
+    assert load_refiner(path).support == support
+    save_refiner(Refiner(SHAPE), path, {SINGLE_FRAME: None})
+    assert load_refiner(path).support is None
 
 
 def test_files_without_weights_are_told(path):

@@ -13,7 +13,7 @@ from hsimisr.cube import FrameStack
 from hsimisr.errors import ConfigError, ReadError
 from hsimisr.geometry import View
 from hsimisr.networks.refiner import Refiner, RefinerShape
-from hsimisr.networks.weights import save_refiner
+from hsimisr.networks.weights import SINGLE_FRAME, load_refiner, save_refiner
 from hsimisr.pipeline import tiled
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.context import Context
@@ -76,6 +76,21 @@ def test_one_frame_cannot_be_judged(stack, refined):
     result = refined(frames=FrameStack(stack.frames[:1]))
     assert not result.estimate.learned.any()
     assert "could be held out" in result.diagnostics["learned"]["refine"][0]["reason"]
+
+
+def test_one_frame_is_refined_as_far_as_validation_elsewhere_supports(stack, refined, weights, tmp_path):
+    support = {"weight": 0.5, "gain_db": 0.31, "worst_db": -0.01, "situations": 16}
+    examined = tmp_path / "examined.safetensors"
+    save_refiner(load_refiner(weights), examined, {SINGLE_FRAME: support})
+    one = FrameStack(stack.frames[:1])
+    half, linear, full = (
+        refined(frames=one, weights=str(path), gate=gate)
+        for path, gate in ((examined, True), (weights, True), (weights, False))
+    )
+    assert (half.estimate.learned == 0.5).all()
+    between = (linear.estimate.mean + full.estimate.mean) / 2
+    np.testing.assert_allclose(half.estimate.mean, between, atol=1e-3)
+    assert "16 single frames" in half.diagnostics["learned"]["refine"][0]["reason"]
 
 
 def test_what_is_told_fits_into_json(refined):

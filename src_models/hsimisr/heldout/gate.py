@@ -6,6 +6,7 @@ as they share their edges: weights of their own would each need the evidence ane
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,10 +55,9 @@ class GateWeight:
         return torch.lerp(before, after, self.on_hr())
 
 
-def closed_gate(canvas: Canvas, device: torch.device, why: str = "no frame could be held out") -> GateWeight:
-    """The gate where nothing can be judged: weight 0, and the reason says so."""
-    closed, nan = torch.zeros(canvas.shape, device=device), float("nan")
-    return GateWeight(canvas, closed, 0.0, nan, nan, f"{why}: the estimate before is kept")
+def fixed_gate(canvas: Canvas, device: torch.device, weight: float, reason: str) -> GateWeight:
+    """The same weight everywhere, where no frame can judge."""
+    return GateWeight(canvas, torch.full(canvas.shape, weight, device=device), weight, math.nan, math.nan, reason)
 
 
 def gate(before: Sequence[Residuals], after: Sequence[Residuals], size: int = SIZE) -> GateWeight:

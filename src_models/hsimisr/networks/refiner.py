@@ -56,6 +56,22 @@ class RefinerShape(Settings):
     groups: int = 4
 
 
+@dataclass(frozen=True)
+class Support:
+    """How far a refiner may be trusted where no frame can be held out: what it did on single frames of other scenes.
+
+    Attributes:
+        weight: part of its change that was for the better there, 0 to 1.
+        gain_db, worst_db: mean and least gain over the linear estimate at that weight.
+        situations: how many there were.
+    """
+
+    weight: float
+    gain_db: float
+    worst_db: float
+    situations: int
+
+
 @dataclass(frozen=True, eq=False)
 class Refined:
     """Image and variance ``(r, H, W)`` on the canvas, noise units."""
@@ -78,11 +94,16 @@ class Beginning:
 
 
 class Refiner(nn.Module):
-    """From a situation to a refined image, any scale, number of frames, and rank up to 16."""
+    """From a situation to a refined image, any scale, number of frames, and rank up to 16.
 
-    def __init__(self, shape: RefinerShape | None = None) -> None:
+    Args:
+        support: of its weights, where they were examined on single frames.
+    """
+
+    def __init__(self, shape: RefinerShape | None = None, support: Support | None = None) -> None:
         super().__init__()
         self.shape = shape or RefinerShape()
+        self.support = support
         width, evidence, groups = self.shape.width, self.shape.evidence, self.shape.groups
         self.frame_encoder = _encoder(FRAME_CHANNELS, evidence)
         self.query_encoder = _encoder(QUERY_CHANNELS, evidence)
@@ -174,8 +195,8 @@ class Block(nn.Module):
         """From ``(N, width, H, W)`` to the same shape."""
         everything = x.mean(0, keepdim=True)
         inner = functional.gelu(self.spatial(x) + self.spectral(everything))
-        out: torch.Tensor = x + BRANCH * self.contract(inner)
-        return out + BRANCH * self.attention(everything, x)
+        out = torch.add(x, self.contract(inner), alpha=BRANCH)
+        return torch.add(out, self.attention(everything, x), alpha=BRANCH)
 
 
 def _encoder(inputs: int, channels: int) -> nn.Sequential:

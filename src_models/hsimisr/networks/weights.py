@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from hsimisr.errors import ReadError
-from hsimisr.networks.refiner import Refiner, RefinerShape
+from hsimisr.networks.refiner import Refiner, RefinerShape, Support
 
 SHAPE = "shape"
 PROVENANCE = "provenance"
+SINGLE_FRAME = "single_frame"
+"""In the provenance: what supports the refiner where a single frame leaves nothing to judge by."""
+SHIPPED = Path(str(files(__package__).joinpath("weights", "refiner.safetensors")))
+"""The weights that come with the package; their card lies beside them."""
 
 
 def save_refiner(refiner: Refiner, path: Path, provenance: dict[str, Any]) -> None:
@@ -35,11 +39,12 @@ def load_refiner(path: Path) -> Refiner:
     try:
         with safe_open(path, framework="pt") as file:
             shape = RefinerShape.model_validate_json((file.metadata() or {})[SHAPE])
-            refiner = Refiner(shape)
+            support = json.loads(file.metadata().get(PROVENANCE, "{}")).get(SINGLE_FRAME)
+            refiner = Refiner(shape, None if support is None else Support(**support))
             refiner.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise ReadError(f"{path}: cannot be read as weights ({error}); check the path") from error
-    except (KeyError, ValidationError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ReadError(f"{path}: holds no weights of this version's refiner; train them again") from error
     return refiner.eval()
 

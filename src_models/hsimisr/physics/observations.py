@@ -83,6 +83,10 @@ class Observations:
         weight[frame] = 0
         return replace(self, weight=weight)
 
+    def first(self, kept: int) -> Observations:
+        """The first `kept` eigen-images of the same observations."""
+        return replace(self, data=self.data[:, :kept], variance=self.variance[:, :kept])
+
 
 def lay_out(
     frames: list[npt.NDArray[np.float32]],

@@ -7,7 +7,6 @@ and PSF, a few hundred numbers fitted to all frames of the scene, are shared.
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from hsimisr.adaptation.lessons import Lesson, cycle_lesson, lesson
 from hsimisr.adaptation.ttt import Adapted, Check, adapt
 from hsimisr.errors import ConfigError
 from hsimisr.geometry import View
-from hsimisr.heldout.gate import GateWeight, closed_gate, gate
+from hsimisr.heldout.gate import GateWeight, fixed_gate, gate
 from hsimisr.heldout.judge import Residuals, Score, held_out_frames, held_out_residuals, score
 from hsimisr.heldout.predictive import predictive_variance
 from hsimisr.inversion import lmmse
@@ -29,9 +28,9 @@ from hsimisr.inversion.invert import FrameWindow, OnStep, solve_view
 from hsimisr.inversion.lmmse import Solution
 from hsimisr.inversion.variance import posterior_variance
 from hsimisr.networks.config import RefinerConfig
-from hsimisr.networks.refiner import Refiner
+from hsimisr.networks.refiner import Refiner, Support
 from hsimisr.networks.situation import Situation
-from hsimisr.networks.weights import load_refiner
+from hsimisr.networks.weights import SHIPPED, load_refiner
 from hsimisr.physics.observations import Observations
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import Float32, FrameMotion, SceneModel
@@ -110,7 +109,7 @@ def refiner_of(config: RefinerConfig, device: torch.device, seed: int) -> Refine
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return Refiner().eval().to(device)
-    return load_refiner(Path(config.weights)).to(device)
+    return load_refiner(SHIPPED if config.weights == "shipped" else Path(config.weights)).to(device)
 
 
 def prepare(
@@ -192,15 +191,24 @@ def refine_tile(tile: PreparedTile, refinement: Refinement) -> RefinedTile:
 
 def _judged(tile: PreparedTile, refinement: Refinement) -> Verdict:
     canvas, device = tile.observations.canvas, tile.situation.image.device
-    open_gate = GateWeight(
-        canvas, torch.ones(canvas.shape, device=device), 1.0, math.nan, math.nan, "the gate is switched off"
-    )
+    open_gate = fixed_gate(canvas, device, 1.0, "the gate is switched off")
     if tile.judges is None:
-        return Verdict(closed_gate(canvas, device) if refinement.config.gate else open_gate)
+        weight, reason = _unjudged(refinement.refiner.support)
+        return Verdict(fixed_gate(canvas, device, weight, reason) if refinement.config.gate else open_gate)
     image = refinement.refiner(tile.judges.situation).image
     after = held_out_residuals(tile.observations, tile.judges.frames, canvas.to_spectrum(image))
     decided = gate(tile.linear, after) if refinement.config.gate else open_gate
     return Verdict(decided, score(tile.linear, tile.predictive), score(after, tile.predictive))
+
+
+def _unjudged(support: Support | None) -> tuple[float, str]:
+    """Weight of a refiner, and why, where no frame can be held out: what its weights are known to do elsewhere."""
+    if support is None or support.weight == 0:
+        return 0.0, "no frame could be held out: the estimate before is kept"
+    return support.weight, (
+        f"no frame could be held out; on {support.situations} single frames of other scenes {support.weight:.0%} of "
+        f"the change gained {support.gain_db:+.2f} dB on average, {support.worst_db:+.2f} dB at worst"
+    )
 
 
 def _extent(view: View, origin: tuple[int, int]) -> list[tuple[int, int, int]]:

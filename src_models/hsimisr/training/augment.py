@@ -26,14 +26,11 @@ def augmented(sample: Sample, rng: np.random.Generator) -> Sample:
 
 def with_eigen_images(situation: Situation, kept: int) -> Situation:
     """The first `kept` eigen-images of a situation."""
-    o = situation.observations
-    observations = replace(o, data=o.data[:, :kept], variance=o.variance[:, :kept])
-    step = situation.consistency
     return replace(
         situation,
         image=situation.image[:kept],
         spread=situation.spread[:kept],
         error=situation.error[:kept],
         residual=situation.residual[:, :kept],
-        consistency=replace(step, observations=observations, basis=step.basis[:kept], gain=step.gain[:kept]),
+        consistency=situation.consistency.first(kept),
     )

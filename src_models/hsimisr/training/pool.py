@@ -22,7 +22,7 @@ from hsimisr.training.augment import augmented
 from hsimisr.training.recipe import Recipe
 from hsimisr.training.sample import Sample, make_sample
 
-TRAINING, VALIDATION, DRAWS = range(3)
+TRAINING, VALIDATION, DRAWS, SINGLE = range(4)
 """Streams of random numbers."""
 
 

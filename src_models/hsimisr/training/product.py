@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import yaml
 
 from hsimisr import __version__
-from hsimisr.networks.weights import save_refiner
+from hsimisr.networks.refiner import Support
+from hsimisr.networks.weights import SINGLE_FRAME, save_refiner
 from hsimisr.training.checkpoint import Run
 from hsimisr.training.recipe import Recipe
 from hsimisr.training.validate import Score, mean_gain
@@ -25,6 +27,7 @@ def write_product(
     files: tuple[Path, ...],
     held_back: tuple[Path, ...],
     scores: list[Score],
+    support: Support | None,
 ) -> None:
     """Write the averaged weights and their card.
 
@@ -32,6 +35,7 @@ def write_product(
         files: cubes that were trained on.
         held_back: cubes that were validated on.
         scores: of the averaged weights in validation.
+        support: of the averaged weights, on single frames.
     """
     provenance = {
         "hsimisr": __version__,
@@ -41,14 +45,22 @@ def write_product(
         "trained_on": [path.stem for path in files],
         "validated_on": [path.stem for path in held_back],
         "validation_gain_db": round(mean_gain(scores), 4),
+        SINGLE_FRAME: None if support is None else asdict(support),
     }
     save_refiner(run.average.network, folder / WEIGHTS, provenance)
     part = folder / f".{CARD}.part"
-    part.write_text(_card(run, recipe, files, held_back, scores), encoding="utf-8")
+    part.write_text(_card(run, recipe, files, held_back, scores, support), encoding="utf-8")
     part.replace(folder / CARD)
 
 
-def _card(run: Run, recipe: Recipe, files: tuple[Path, ...], held_back: tuple[Path, ...], scores: list[Score]) -> str:
+def _card(
+    run: Run,
+    recipe: Recipe,
+    files: tuple[Path, ...],
+    held_back: tuple[Path, ...],
+    scores: list[Score],
+    support: Support | None,
+) -> str:
     gains = [s.gain for s in scores]
     count = sum(p.numel() for p in run.network.parameters())
     real = recipe.scenes.real if files else 0.0
@@ -78,6 +90,8 @@ eigen-images.
 {_table("scene", {name: _is(scene=name) for name in sorted({s.look.scene for s in scores})}, scores)}
 The 90 % intervals of the variance head cover {100 * np.mean([s.coverage for s in scores]):.1f} % of the pixels.
 
+{_single(support)}
+
 ## Limits
 
 {sum(g < 0 for g in gains)} of {len(gains)} situations came out worse than the linear estimate, the worst by
@@ -91,6 +105,15 @@ where scenes differ from them, expect less.
 ```yaml
 {yaml.safe_dump(recipe.dump(), sort_keys=False)}```
 """
+
+
+def _single(support: Support | None) -> str:
+    if support is None:
+        return "A single frame leaves nothing to judge by, and validation supports no use of these weights there."
+    return (
+        f"A single frame leaves nothing to judge by: {support.weight:.0%} of the change is used there, which gained "
+        f"{support.gain_db:+.2f} dB on {support.situations} such situations, {support.worst_db:+.2f} dB at worst."
+    )
 
 
 def _listed(weights: dict[int, float] | dict[str, float]) -> str:

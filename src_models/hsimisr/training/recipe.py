@@ -43,7 +43,7 @@ class SceneRecipe(Settings):
 class SituationRecipe(Settings):
     """How frames are simulated. Ranges are drawn from evenly."""
 
-    scales: dict[int, float] = Field({2: 0.45, 3: 0.2, 4: 0.35}, description="weight of each scale")
+    scales: dict[int, float] = Field({2: 0.5, 3: 0.2, 4: 0.3}, description="weight of each scale")
     frames: tuple[int, int] = Field((1, 16), description="fewest and most frames, drawn evenly in the logarithm")
     snr: Range = Field((20.0, 45.0), description="dB")
     psf: dict[str, float] = Field({"box": 0.25, "mtf": 0.5, "gauss": 0.25}, description="weight of each kind of PSF")
@@ -55,7 +55,7 @@ class SituationRecipe(Settings):
     registration_error: Range = Field((0.0, 0.05), description="standard deviation along each axis, LR pixels")
     gain_spread: Range = (0.0, 0.02)
     shot: Share = Field(0.25, description="share of samples with noise that grows with the signal")
-    patches: tuple[int, ...] = Field((16, 20, 24), description="side of the frames, LR pixels, in equal steps of a run")
+    patches: tuple[int, ...] = Field((16, 20), description="side of the frames, LR pixels, in equal steps of a run")
     iterations: int = Field(30, ge=5, description="most steps of the solver for the scene model")
     tolerance: float = Field(1e-3, gt=0, lt=1, description="at which that solver stops")
 
@@ -75,16 +75,16 @@ class SituationRecipe(Settings):
 class OptimiserRecipe(Settings):
     """How the weights are found."""
 
-    steps: int = Field(4000, ge=1)
+    steps: int = Field(8000, ge=1)
     minutes: float | None = Field(60.0, gt=0, description="time for the whole training; it ends by steps or time")
-    batch: int = Field(4, ge=1, description="samples whose gradients make one step")
+    batch: int = Field(2, ge=1, description="samples whose gradients make one step")
     reuse: int = Field(8, ge=1, description="how often each sample is used on average, each time augmented anew")
     pool: int = Field(192, ge=1, description="samples that are drawn from at random; the oldest leaves")
     learning_rate: float = Field(2e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     warmup: int = Field(100, ge=0, description="steps over which the learning rate rises")
     clip: float = Field(1.0, gt=0, description="largest norm of a gradient")
-    average: float = Field(0.99, ge=0, lt=1, description="decay of the moving average of the weights")
+    average: float = Field(0.995, ge=0, lt=1, description="decay of the moving average of the weights")
     bfloat16: bool = Field(True, description="run the network in 16-bit floating point, weights stay 32-bit")
     variance_weight: float = Field(0.05, ge=0, description="of the variance head's likelihood in the loss")
 
@@ -94,7 +94,8 @@ class ValidationRecipe(Settings):
 
     files: tuple[str, ...] = Field((), description="file stems of the cubes; without any, scenes are drawn anew")
     samples: int = Field(24, ge=1)
-    every: int = Field(250, ge=1, description="steps")
+    single: int = Field(16, ge=0, description="situations of a single frame, half of them drawn: see card")
+    every: int = Field(500, ge=1, description="steps")
 
 
 class Recipe(Settings):

@@ -16,12 +16,12 @@ from hsimisr.training.checkpoint import Run
 from hsimisr.training.journal import Journal, Line
 from hsimisr.training.loss import decibels, loss_of, relative_error
 from hsimisr.training.optimiser import Average, build_optimiser, clip_gradients, learning_rate, set_learning_rate
-from hsimisr.training.pool import VALIDATION, Pool, Samples, stream_samples
+from hsimisr.training.pool import SINGLE, VALIDATION, Pool, Samples, stream_samples
 from hsimisr.training.product import write_product
 from hsimisr.training.real_scenes import matching
 from hsimisr.training.recipe import Recipe
 from hsimisr.training.sample import Sample
-from hsimisr.training.validate import mean_gain, score
+from hsimisr.training.validate import mean_gain, score, support_of
 
 LOG_EVERY = 25
 """Steps."""
@@ -103,10 +103,29 @@ def train(
 
 def validation_samples(recipe: Recipe, files: tuple[Path, ...], workers: int, device: torch.device) -> list[Sample]:
     """Samples of the validation stream: of the given cubes alone, or drawn anew where there are none."""
-    largest = recipe.situations.model_copy(update={"patches": (max(recipe.situations.patches),)})
-    scenes = recipe.scenes.model_copy(update={"real": 1.0})
-    held = recipe.model_copy(update={"situations": largest, "scenes": scenes})
-    return list(stream_samples(Samples(held, files, VALIDATION), range(recipe.validation.samples), workers, device))
+    return _held_back(recipe, files, VALIDATION, recipe.validation.samples, recipe.situations.frames, workers, device)
+
+
+def single_frames(recipe: Recipe, files: tuple[Path, ...], workers: int, device: torch.device) -> list[Sample]:
+    """Samples of a single frame, of the given cubes and drawn anew, half of each."""
+    return _held_back(recipe, files, SINGLE, recipe.validation.single, (1, 1), workers, device, real=0.5)
+
+
+def _held_back(
+    recipe: Recipe,
+    files: tuple[Path, ...],
+    stream: int,
+    count: int,
+    frames: tuple[int, int],
+    workers: int,
+    device: torch.device,
+    real: float = 1.0,
+) -> list[Sample]:
+    largest = (max(recipe.situations.patches),)
+    situations = recipe.situations.model_copy(update={"patches": largest, "frames": frames})
+    scenes = recipe.scenes.model_copy(update={"real": real})
+    held = recipe.model_copy(update={"situations": situations, "scenes": scenes})
+    return list(stream_samples(Samples(held, files, stream), range(count), workers, device))
 
 
 def _start(recipe: Recipe, device: torch.device) -> Run:
@@ -134,6 +153,7 @@ class _Session:
     device: torch.device
     on_line: Callable[[Line], None]
     validation: list[Sample] = field(default_factory=list)
+    single: list[Sample] = field(default_factory=list)
 
     @property
     def progress(self) -> float:
@@ -147,6 +167,7 @@ class _Session:
         run, recipe = self.run, self.recipe
         journal = Journal(self.out / "log.csv", run.step)
         self.validation = validation_samples(recipe, self.held_back, workers, self.device)
+        self.single = single_frames(recipe, self.held_back, workers, self.device)
         pool = Pool(recipe, self.files, workers, self.device, run.step * recipe.optimise.batch)
         tally, saved, validated = Tally.empty(self.device), time.monotonic(), -1
         while self.progress < 1 and not stopped():
@@ -194,7 +215,8 @@ class _Session:
         gain = mean_gain(scores)
         if gain > self.run.best:
             self.run.best = gain
-            write_product(self.out, self.run, self.recipe, self.files, self.held_back, scores)
+            support = support_of(self.run.average.network, self.single)
+            write_product(self.out, self.run, self.recipe, self.files, self.held_back, scores, support)
         return gain
 
     def _log(self, journal: Journal, tally: Tally, gain: float) -> None:
