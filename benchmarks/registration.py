@@ -12,7 +12,7 @@ affine motion they are those of the shift times sqrt(3), six parameters for two,
 bound the root mean square; the median error of a shift that reaches them is 0.83 of it. `nees` is the squared error
 over the reported covariance, 2 on average (1.4 in the median) where the covariance is right. The peers are given the
 first eigen-image; our time covers noise, subspace and power spectrum too. Times are ratios within one run and decide
-nothing. Needs the extra `bench`.
+nothing. Optical flow takes part where frames bend locally, at the end of the line. Needs the extra `bench`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeVar
@@ -29,7 +29,7 @@ import numpy as np
 from machine import machine
 from methods import METHODS
 from motion_cases import ROWS, Case, Row, make_case
-from peers import enhanced_correlation, first_images, phase_correlation
+from peers import FLOWS, enhanced_correlation, first_images, optical_flow, phase_correlation
 from simulated import as_stack, scene_files, score, with_motion
 
 from hsimisr.cube import FrameStack
@@ -99,11 +99,13 @@ def one(row: Row, case: Case, with_psnr: bool) -> dict[str, object]:
     images = first_images(stack, model.subspace)
     shifts, phase_seconds = timed(lambda: phase_correlation(images))
     warps, ecc_seconds = timed(lambda: enhanced_correlation(images, row.motion != "shift"))
-    motions = {
+    motions: dict[str, Sequence[FrameMotion]] = {
         "ours": found,
         "phase": [FrameMotion(translation(shift)) for shift in shifts],
         "ecc": [FrameMotion(warp) for warp in warps],
     }
+    if row.motion == "local":
+        motions |= {name: optical_flow(images, flow) for name, flow in FLOWS.items()}
     shape = stack.reference_frame.shape_yx
     truth = case.motion.frames
     run: dict[str, object] = {
@@ -174,7 +176,7 @@ def summary(row: Row, runs: list[dict]) -> dict[str, object]:
         return [value for run in runs for value in run.get(name, [])]
 
     out: dict[str, object] = {"stacks": len(runs), "frames": len(pooled("ours"))}
-    for name in FOUND:
+    for name in (*FOUND, *FLOWS):
         values = pooled(name)
         if values:
             out[name] = {"median": np.median(values), "p90": np.quantile(values, 0.9), "worst": max(values)}
@@ -221,6 +223,7 @@ def line(name: str, result: dict) -> str:
     notes = [f"target {'met' if result['met'] else 'missed'} ({target})"]
     notes += [f"{result['foreign_kept']} foreign frames kept"] if result["foreign_kept"] else []
     notes += [f"{result['failed']} stacks failed: {first_failure(result['runs'])}"] if result["failed"] else []
+    notes += [f"{by} {quantiles(result[by])}" for by in FLOWS if by in result]
     notes += [f"motion costs {-result['psnr_change']:.2f} dB"] if "psnr_change" in result else []
     notes += [f"too small: {', '.join(result['too_small'])}"] if result["too_small"] else []
     return f"{name:11}{result['stacks']:7d}{columns}{ends}{trust:>16}{result['excluded']:9d}{times}  " + "; ".join(

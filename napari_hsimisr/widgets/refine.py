@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import napari
 
 LIVE_DELAY_MS = 400
-BASIC = ("scale",)
+BASIC = ("scale", "noise")
 METHODS = ("register_", "subspace", "invert", "refine", "adapt", "uncertainty")
 
 

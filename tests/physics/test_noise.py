@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 
+from hsimisr.errors import ConfigError
 from hsimisr.io.open import open_cube
 from hsimisr.physics.config import MAX_RANK
-from hsimisr.physics.noise import FEW_BANDS, estimate_noise
+from hsimisr.physics.noise import CLEANEST, FEW_BANDS, estimate_noise, find_noise, fixed_noise
 from hsimisr.physics.simulator import simulate
 
 SHAPE = (60, 50)
@@ -61,10 +62,8 @@ def test_masked_pixels_do_not_count():
 def test_with_few_bands_noise_is_judged_in_space(bands):
     """A median needs 1 / 0.37 times the values that a standard deviation needs, and each counts four times."""
     sigma = np.geomspace(0.5, 5, bands)
-    rng = np.random.default_rng(0)
-    ramp = np.add.outer(np.arange(60.0), 2 * np.arange(50.0))
-    cube = (ramp + sigma[:, None, None] * rng.standard_normal((bands, *SHAPE))).astype(np.float32)
-    bound = sampling_error(0.37 / 4 * ramp.size)
+    cube = flat(bands, sigma, np.random.default_rng(0))
+    bound = sampling_error(0.37 / 4 * cube[0].size)
     assert estimate_noise([cube], [everywhere(cube)]) == pytest.approx(sigma, rel=bound)
 
 
@@ -78,6 +77,91 @@ def test_texture_only_raises_the_noise_of_few_bands():
 
 def test_a_constant_band_among_few_has_some_noise():
     assert (estimate_noise([np.ones((2, *SHAPE), np.float32)], [np.ones(SHAPE, bool)]) > 0).all()
+
+
+def flat(bands, sigma, rng):
+    """White noise on a slope, which diagonal differences do not see."""
+    ramp = np.add.outer(np.arange(60.0), 2 * np.arange(50.0))
+    return (ramp + sigma[:, None, None] * rng.standard_normal((bands, *SHAPE))).astype(np.float32)
+
+
+@pytest.mark.parametrize(("bands", "rank"), [(9, 2), (30, 3), (60, 8), (40, 0)])
+def test_errors_of_many_bands_are_as_large_as_their_standard_errors(bands, rank):
+    """Over twelve seeds; where factors take up a band, it is known less well than plain averages would have it."""
+    sigma = np.geomspace(0.5, 5, bands)
+    rng = np.random.default_rng(2)
+    spectra = rng.uniform(0.2, 1, (bands, rank)) * sigma[:, None] * 30
+    scores = []
+    for _ in range(12):
+        cube = np.tensordot(spectra, rng.standard_normal((rank, *SHAPE)), 1)
+        cube = (cube + sigma[:, None, None] * rng.standard_normal((bands, *SHAPE))).astype(np.float32)
+        found = find_noise([cube], [everywhere(cube)])
+        scores.append((found.sigma - sigma) / found.stderr)
+    assert 1 / 1.5 < np.sqrt(np.mean(np.square(scores))) < 1.5
+    assert (found.stderr > 0.99 * found.sigma / math.sqrt(2 * cube[0].size)).all()
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_errors_of_few_bands_are_as_large_as_their_standard_errors(frames):
+    sigma = np.geomspace(0.5, 5, 4)
+    rng = np.random.default_rng(3)
+    scores = []
+    for _ in range(40 // frames):
+        cubes = [flat(4, sigma, rng) for _ in range(frames)]
+        found = find_noise(cubes, [everywhere(cube) for cube in cubes])
+        scores.append((found.sigma - sigma) / found.stderr)
+    assert 1 / 1.5 < np.sqrt(np.mean(np.square(scores))) < 1.5
+
+
+@pytest.mark.parametrize("bands", [3, 30])
+def test_four_times_the_pixels_halve_the_standard_error(bands):
+    cube = mixed(bands, 1, np.ones(bands))
+    few, many = (find_noise([c], [everywhere(c)]).stderr for c in (cube[:, :31, :26], cube[:, :60, :50]))
+    assert few / many == pytest.approx(2, rel=0.15)
+
+
+@pytest.mark.parametrize("bands", [3, 30])
+def test_noise_too_low_to_be_told_has_no_standard_error(bands):
+    cube = mixed(bands, 1, np.ones(bands))
+    cube[1] = np.sin(np.arange(SHAPE[1]) / 10)  # another factor than the rest, alone in its band
+    cube[2] = 1e5 * cube[1]
+    found = find_noise([cube], [everywhere(cube)])
+    assert np.isnan(found.stderr[[1, 2]]).all()
+    assert (found.sigma[[1, 2]] > 0).all()
+    assert np.isfinite(np.delete(found.stderr, [1, 2])).all()
+
+
+def test_fixed_noise_is_taken_as_it_is():
+    cube = mixed(5, 1, np.ones(5))
+    good = np.zeros(5, bool)
+    assert np.array_equal(fixed_noise((0.3,), good, [cube], [everywhere(cube)]), np.full(5, 0.3))
+    bad = np.array([False, True, False, False, False])
+    numbers = (0.3, math.nan, 1.0, 2.0, 0.4)
+    assert np.array_equal(fixed_noise(numbers, bad, [cube[~bad]], [everywhere(cube)]), [0.3, 1.0, 2.0, 0.4])
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ((1.0, 2.0), "it has 2 numbers and the frames have 5 bands"),
+        ((1.0, 1.0, math.nan, 1.0, 1.0), "band 2, counted from 0, is not bad and has no number"),
+        ((math.nan,), "band 0"),
+        ((1.0, 1.0, 1.0, 1e-4, 1.0), "0.0001 in band 3, counted from 0, is less than a thousandth of its contrast"),
+    ],
+)
+def test_fixed_noise_that_does_not_fit_the_frames_is_named(numbers, words):
+    cube = mixed(5, 1, np.ones(5))
+    with pytest.raises(ConfigError, match=words):
+        fixed_noise(numbers, np.zeros(5, bool), [cube], [everywhere(cube)])
+
+
+def test_fixed_noise_may_be_as_low_as_a_thousandth_of_the_contrast():
+    """However far from zero the values are: temperatures in kelvin vary by little of themselves."""
+    cube = mixed(3, 1, np.ones(3))
+    least = CLEANEST * cube.std((1, 2)).max()
+    assert fixed_noise((1.01 * least,), np.zeros(3, bool), [cube + 1e4], [everywhere(cube)]) == pytest.approx(
+        1.01 * least
+    )
 
 
 @pytest.mark.parametrize("scene", ["jasper-ridge", "pavia-centre", "salinas-a", "samson", "abu-urban-1"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import yaml
 
@@ -82,6 +84,16 @@ def test_an_empty_file_changes_nothing(settings_file):
         (["scale"], "key=value"),
         (["scale.deep=3", "scale=2", "scale.deeper=1"], "scale"),
         (["invert={method: lmmse"], "invert"),
+        (["noise=loud"], "noise: Value error, 'loud' is no standard deviation above 0; give auto"),
+        (["noise=0"], "noise"),
+        (["noise=-1e-3"], "noise"),
+        (["noise=true"], "noise"),
+        (["noise=[0.1, .inf]"], "noise: Value error, inf"),
+        (["noise=[0.1, [0.2]]"], "noise"),
+        (["noise=[]"], "noise"),
+        (["noise="], "noise"),
+        (["noise=null"], "noise"),
+        (["noise={a: 1}"], "noise"),
     ],
 )
 def test_errors_name_the_knob(sets, words):
@@ -92,6 +104,37 @@ def test_errors_name_the_knob(sets, words):
 @pytest.mark.parametrize("psf", ["auto", "gauss:1.2,0.9,30", "mtf:0.29,0.35,-60"])
 def test_the_psf_may_have_axes_or_be_left_to_the_frames(psf):
     assert PipelineConfig.build(options={"psf": psf}).psf == psf
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("auto", None),
+        ("0.01", (0.01,)),
+        ("1e-3", (0.001,)),
+        ("12", (12.0,)),
+        ("0.1,0.2,3", (0.1, 0.2, 3.0)),
+        ("0.1, null, 3", (0.1, math.nan, 3.0)),
+        ("[0.1, 2e-2, 3]", (0.1, 0.02, 3.0)),
+        ("[0.1, null]", (0.1, math.nan)),
+    ],
+)
+def test_noise_is_found_or_fixed_by_one_number_or_one_per_band(settings_file, text, numbers):
+    """The same on the command line and in a file, and after it was written with the results."""
+    from_set, from_file = (
+        PipelineConfig.build(sets=[f"noise={text}"]),
+        PipelineConfig.build(settings_file(f"noise: {text}")),
+    )
+    assert from_set == from_file
+    again = PipelineConfig.build(settings_file(yaml.safe_dump(from_set.dump())))
+    for config in (from_set, again):
+        assert config.fixed_noise == pytest.approx(numbers, abs=0, nan_ok=True)
+
+
+def test_a_wrong_value_of_many_bands_is_told_in_a_line_of_its_own():
+    with pytest.raises(ConfigError, match="-1") as error:
+        PipelineConfig.build(options={"noise": [0.1] * 200 + [-1]})
+    assert len(str(error.value)) < 300
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", "scale: [", "just words"])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hsimisr.cube import Cube, FrameStack
+from hsimisr.errors import ConfigError
 from hsimisr.physics.types import Registration
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.run import quiet_context, refine
@@ -85,6 +86,58 @@ def test_the_psf_is_found_from_the_frames(stack):
     assert result.scene.psf_stderr is not None
     assert fwhm(result.scene.psf)[0] == pytest.approx(fwhm("mtf:0.29")[0], abs=3 * result.scene.psf_stderr[0])
     assert refined(stack, "psf=box").scene.psf_stderr is None
+
+
+def modelled(frames, *sets, bad=None, **more):
+    stack = FrameStack(tuple(Cube.from_array(frame, bad=bad) for frame in frames))
+    config = PipelineConfig.build(sets=[*QUICK, "register.method=gauss_newton", "register.model=translation", *sets])
+    return estimate_scene(stack, config, quiet_context("cpu"), **more)
+
+
+def test_noise_that_is_found_comes_with_standard_errors_and_none_at_bad_bands(simulation):
+    told, bad = [], np.zeros(simulation.frames.shape[1], bool)
+    bad[3] = True
+    scene = modelled(simulation.frames, bad=bad, on_noise=told.append)
+    (noise,) = told
+    assert np.array_equal(noise.sigma, scene.noise, equal_nan=True)
+    assert np.array_equal(np.isnan(noise.stderr), bad)
+    pixels = simulation.frames[:, 0].size
+    assert (noise.stderr[~bad] > 0.99 * noise.sigma[~bad] / np.sqrt(2 * pixels)).all()
+
+
+def test_fixed_noise_stays_as_it_was_given(simulation):
+    told, sigma = [], 1.5 * simulation.sigma
+    scene = modelled(simulation.frames, f"noise={sigma.tolist()}", on_noise=told.append)
+    assert np.array_equal(scene.noise, sigma)
+    assert not told
+    assert (modelled(simulation.frames, "noise=0.02").noise == 0.02).all()
+
+
+def test_numbers_of_other_bands_are_refused(simulation):
+    with pytest.raises(ConfigError, match="has 2 numbers and the frames have 12 bands"):
+        modelled(simulation.frames, "noise=0.1,0.2")
+
+
+def test_fixed_noise_of_few_bands_is_never_taken_to_be_texture(simulation):
+    """Noise found in space may turn out lower in the fit; the same noise, fixed, may not."""
+    frames = simulation.frames[:, :2]
+    found = modelled(frames)
+    high = 2 * found.noise
+    assert found.misfit.min() < 1
+    fixed = modelled(frames, f"noise={high.tolist()}")
+    assert (fixed.misfit >= 1).all()
+    assert np.array_equal(fixed.noise, high)
+
+
+def test_a_noisier_frame_counts_less_beside_fixed_noise(simulation):
+    """Its misfit is its noise variance over the fixed one, 1 + 3^2 = 10."""
+    frames = simulation.frames.copy()
+    extra = 3 * simulation.sigma[:, None, None]
+    frames[2] += (extra * np.random.default_rng(5).standard_normal(frames[2].shape)).astype(np.float32)
+    scene = modelled(frames, f"noise={simulation.sigma.tolist()}", known=simulation.registration)
+    assert np.median(scene.misfit[2]) == pytest.approx(10, rel=0.2)
+    assert np.median(np.delete(scene.misfit, 2, axis=0)) < 1.3
+    assert scene.noise == pytest.approx(simulation.sigma, rel=0, abs=0)
 
 
 def test_good_frames_are_judged_good(finished):

@@ -39,7 +39,7 @@ def test_a_provisional_model_serves_views_only(stack, finished):
 
 
 @pytest.mark.parametrize(
-    "knob", ["scale=3", "psf=box", "subspace.rank=3", "register.method=none", "invert.prior=power_law"]
+    "knob", ["scale=3", "psf=box", "noise=0.01", "subspace.rank=3", "register.method=none", "invert.prior=power_law"]
 )
 def test_knobs_of_the_model_need_a_new_one(cache, stack, knob):
     assert cache.find(stack, PipelineConfig.build(sets=[knob]), VIEW) is None

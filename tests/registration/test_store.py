@@ -236,6 +236,33 @@ def test_what_is_written_is_json_for_every_reader(tmp_path, registration):
     assert read_registration_file(path).noise == [0.5, None]
 
 
+def test_standard_errors_of_the_noise_come_back_with_gaps(tmp_path, registration):
+    sources = [CubeSource(str(tmp_path / name)) for name in NAMES]
+    noise, stderr = np.array([0.5, np.nan, 0.2]), np.array([0.01, np.nan, np.nan])
+    path, _ = write_registration(tmp_path / "r.json", registration, sources, noise, "box", noise_stderr=stderr)
+    assert json.loads(path.read_text(), parse_constant=pytest.fail)["noise_stderr"] == [0.01, None, None]
+    assert read_registration_file(path).noise_stderr == [0.01, None, None]
+
+
+def test_fixed_noise_has_no_standard_errors(path):
+    assert json.loads(path.read_text())["noise_stderr"] is None
+
+
+def test_files_from_before_standard_errors_of_the_noise_are_read(path, registration):
+    content = json.loads(path.read_text())
+    del content["noise_stderr"]
+    path.write_text(json.dumps(content))
+    assert read_registration_file(path).noise_stderr is None
+    assert_same(read_registration(path).frames[1], registration.frames[1])
+
+
+def test_standard_errors_of_other_bands_are_named(path):
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "noise_stderr": [0.1, 0.2]}))
+    with pytest.raises(ReadError, match="2 standard errors of the noise of 5 bands"):
+        read_registration(path)
+
+
 def test_motion_that_cannot_be_used_is_not_written(tmp_path):
     lost = Registration((FrameMotion(np.eye(3), gain=np.nan),))
     with pytest.raises(WriteError, match="gain"):

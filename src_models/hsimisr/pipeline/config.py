@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import reprlib
 from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,9 +15,14 @@ from hsimisr.adaptation.config import TestTimeTrainingConfig
 from hsimisr.errors import ConfigError
 from hsimisr.inversion.config import InvertConfig, LmmseConfig
 from hsimisr.networks.config import RefinerConfig
-from hsimisr.physics.config import SubspaceConfig, check_psf_choice
+from hsimisr.physics.config import AUTO, SubspaceConfig, check_psf_choice
 from hsimisr.registration.config import JointConfig, RegisterConfig
 from hsimisr.settings import Settings
+
+BRIEF = reprlib.Repr()
+BRIEF.maxstring = 80
+"""How a wrong value is shown: a list of many bands does not fill the screen."""
+NOISE_FORMS = "auto, one number for all bands, or one per band (null at bad bands)"
 
 
 class NoStage(Settings):
@@ -46,6 +53,11 @@ class PipelineConfig(Settings):
         "mtf:0.29",
         description="box, mtf:<MTF at Nyquist>, gauss:<FWHM in LR pixels>, bicubic, or auto: found from the frames",
     )
+    noise: str = Field(
+        AUTO,
+        description="standard deviation, data units: one number for all bands or one per band, with commas between, "
+        "that is kept as it is; or auto: found from the frames",
+    )
     subspace: SubspaceConfig = SubspaceConfig()
     register_: RegisterConfig = Field(JointConfig(), alias="register")
     invert: InvertConfig = LmmseConfig()
@@ -55,6 +67,24 @@ class PipelineConfig(Settings):
     uncertainty: UncertaintyConfig = PosteriorConfig()
 
     _check_psf = field_validator("psf")(check_psf_choice)
+
+    @field_validator("noise", mode="before")
+    @classmethod
+    def _check_noise(cls, value: Any) -> str:
+        """As text, whether a number, a list or a text was given."""
+        if value == AUTO:
+            return AUTO
+        entries = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
+        if all(_means_none(entry) for entry in entries):
+            raise ValueError(f"there is no number in it; give {NOISE_FORMS}")
+        return ",".join("null" if _means_none(entry) else repr(_deviation(entry)) for entry in entries)
+
+    @property
+    def fixed_noise(self) -> tuple[float, ...] | None:
+        """The standard deviations that were given, NaN for `null`; None where noise is to be found from the frames."""
+        if self.noise == AUTO:
+            return None
+        return tuple(math.nan if entry == "null" else float(entry) for entry in self.noise.split(","))
 
     @property
     def lmmse(self) -> LmmseConfig:
@@ -95,11 +125,27 @@ class PipelineConfig(Settings):
         except ValidationError as error:
             first = error.errors()[0]
             knob = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(f"setting {knob or 'file'}: {first['msg']} (got {first['input']!r})") from error
+            raise ConfigError(f"setting {knob or 'file'}: {first['msg']} (got {BRIEF.repr(first['input'])})") from error
 
     def dump(self) -> dict[str, Any]:
         """Plain values, as written to YAML and provenance."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+def _means_none(entry: Any) -> bool:
+    """Whether a band has no number, as bad bands have none in `registration.json`."""
+    return entry is None or (isinstance(entry, str) and entry.strip() == "null")
+
+
+def _deviation(entry: Any) -> float:
+    """A standard deviation; raises ValueError that names what is accepted."""
+    try:
+        number = math.nan if isinstance(entry, bool) else float(entry)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ValueError(f"{BRIEF.repr(entry)} is no standard deviation above 0; give {NOISE_FORMS}")
+    return number
 
 
 def _value(pair: str, text: str) -> Any:

@@ -14,6 +14,7 @@ from hsimisr.inversion.fitted_prior import fitted_prior
 from hsimisr.inversion.invert import FrameWindow, observe
 from hsimisr.inversion.misfit import misfit
 from hsimisr.inversion.robust import solve_robustly
+from hsimisr.physics.config import AUTO
 from hsimisr.physics.noise import FEW_BANDS
 from hsimisr.physics.observations import Observations
 from hsimisr.physics.psf import Psf
@@ -44,11 +45,15 @@ def fit_prior_and_noise(
 ) -> tuple[SceneModel, lmmse.Solution]:
     """Fit the prior to the estimate itself and the noise to what the estimate leaves unexplained.
 
+    The noise of the bands stays as it is. What is fitted is how much more each eigen-image of each frame varies than
+    that: a wrong PSF or motion, haze, or a frame that is noisier than the others. Noise that was judged in space, and
+    may be texture, may turn out lower; noise that was fixed, or measured well, never does.
     One round does where the frames are no noisier than their noise; else noise and prior are fitted in turns.
     Returns the last solution of the sample too.
     """
     settings = config.lmmse
-    lowest = 1.0 if (~scene.subspace.bad).sum() >= FEW_BANDS else LOWEST_MISFIT
+    reliable = config.noise != AUTO or (~scene.subspace.bad).sum() >= FEW_BANDS
+    lowest = 1.0 if reliable else LOWEST_MISFIT
     for _ in range(ROUNDS):
         plain = observe(frames, scene, sample, context.device)
         noise = plain.variance.cpu().numpy()

@@ -16,7 +16,7 @@ from hsimisr.inversion import lmmse
 from hsimisr.inversion.invert import FrameWindow, eigen_offset
 from hsimisr.inversion.prior import fit_power_law
 from hsimisr.physics.config import AUTO, MAX_RANK
-from hsimisr.physics.noise import estimate_noise
+from hsimisr.physics.noise import FoundNoise, find_noise, fixed_noise
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.subspace import estimate_subspace
 from hsimisr.physics.types import Float32, Registration, SceneModel, Subspace
@@ -24,6 +24,7 @@ from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.context import Context
 from hsimisr.pipeline.device import free_memory
 from hsimisr.pipeline.fit import fit_prior_and_noise, rough_image, with_contrast_levels
+from hsimisr.pipeline.frames import Window
 from hsimisr.pipeline.memory import tile_side
 from hsimisr.pipeline.sample import choose_sample, read_sample
 from hsimisr.registration.config import JointConfig, NoRegistrationConfig
@@ -36,6 +37,7 @@ LEAST_PIXELS = 16
 
 OnImage = Callable[[SceneModel, Float32, View], None]
 """Given a scene model, eigen-images ``(r, H, W)``, and the view that they show."""
+OnNoise = Callable[[FoundNoise], None]
 
 
 def estimate_scene(
@@ -47,6 +49,7 @@ def estimate_scene(
     on_first: OnImage | None = None,
     start: Registration | None = None,
     on_fitted: OnImage | None = None,
+    on_noise: OnNoise | None = None,
 ) -> SceneModel:
     """Estimate everything that a reconstruction needs to know.
 
@@ -56,9 +59,11 @@ def estimate_scene(
         start: a registration to begin from.
         on_first: given the first picture, as soon as there is any.
         on_fitted: given the picture that the model was fitted to in the end.
+        on_noise: given the noise of all bands ``(B,)``, NaN at bad ones, where it is found from the frames.
 
     Raises:
         StackError: frames too small, or no valid data.
+        ConfigError: a setting does not fit the frames, such as fixed noise of other bands.
     """
     shape = stack.reference_frame.shape_yx
     if min(shape) < LEAST_PIXELS:
@@ -78,7 +83,7 @@ def estimate_scene(
     context.progress("scene", 0, 4, "reading the frames")
     window = read_sample(stack, sample, known)
     context.progress("scene", 1, 4, "noise and subspace")
-    sigma = estimate_noise(window.cubes, window.masks)
+    sigma = _noise(window, config, on_noise)
     subspace = estimate_subspace(window.cubes, window.masks, sigma, window.bad, config.subspace.rank)
     frames = FrameWindow(window.project(subspace), window.masks, window.starts)
     context.progress("scene", 2, 4, "registration")
@@ -117,6 +122,18 @@ def estimate_scene(
     scene = with_contrast_levels(frames, scene, sample, config, context, found)
     context.progress("scene", 4, 4, "done")
     return scene
+
+
+def _noise(window: Window, config: PipelineConfig, on_noise: OnNoise | None) -> npt.NDArray[np.float64]:
+    """Standard deviation of the good bands ``(B_good,)``, fixed or found."""
+    if config.fixed_noise is not None:
+        return fixed_noise(config.fixed_noise, window.bad, window.cubes, window.masks)
+    found = find_noise(window.cubes, window.masks)
+    if on_noise is not None:
+        everywhere = np.full((2, len(window.bad)), np.nan)
+        everywhere[:, ~window.bad] = found.sigma, found.stderr
+        on_noise(FoundNoise(*everywhere))
+    return found.sigma
 
 
 def _start_motion(

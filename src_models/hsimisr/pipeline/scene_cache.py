@@ -58,6 +58,6 @@ def _key(
     stack: FrameStack, config: PipelineConfig, known: Registration | None, start: Registration | None
 ) -> tuple[object, ...]:
     frames = json.dumps([identity_of(frame) for frame in stack.frames])
-    settings = config.model_dump_json(include={"scale", "psf", "subspace", "register_"})
+    settings = config.model_dump_json(include={"scale", "psf", "noise", "subspace", "register_"})
     motions = tuple(None if given is None else digest(given) for given in (known, start))
     return frames, stack.reference, settings, config.lmmse, motions

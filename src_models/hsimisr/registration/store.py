@@ -72,6 +72,9 @@ class RegistrationFile(_Strict):
     reference: int
     psf: StoredPsf
     noise: list[float | None] = Field(description="standard deviation per band, data units; null at bad bands")
+    noise_stderr: list[float | None] | None = Field(
+        None, description="standard error per band, data units; null where the noise was not estimated"
+    )
     frames: list[StoredFrame] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -80,6 +83,8 @@ class RegistrationFile(_Strict):
             raise ValueError(f"its reference is frame {self.reference} of {len(self.frames)}")
         if not any(not frame.excluded and frame.weight > 0 for frame in self.frames):
             raise ValueError("every frame is left out or has no weight")
+        if self.noise_stderr is not None and len(self.noise_stderr) != len(self.noise):
+            raise ValueError(f"it has {len(self.noise_stderr)} standard errors of the noise of {len(self.noise)} bands")
         return self
 
 
@@ -90,6 +95,7 @@ def write_registration(
     noise: npt.NDArray[np.float64],
     psf: str,
     psf_stderr: Row | None = None,
+    noise_stderr: npt.NDArray[np.float64] | None = None,
 ) -> list[Path]:
     """Write a registration, and its local fields, if any, to the .npz of the same name.
 
@@ -100,6 +106,7 @@ def write_registration(
         noise: standard deviation ``(B,)``, data units.
         psf: specification, for example ``mtf:0.29``.
         psf_stderr: standard errors of its two widths and its angle, where it was found from the frames.
+        noise_stderr: standard errors of the noise ``(B,)``, data units, where it was found from the frames.
 
     Returns:
         The files that were written.
@@ -116,7 +123,8 @@ def write_registration(
             method=registration.method,
             reference=registration.reference,
             psf=_stored_psf(psf, psf_stderr),
-            noise=[float(sigma) if np.isfinite(sigma) else None for sigma in noise],
+            noise=_with_gaps(noise),
+            noise_stderr=None if noise_stderr is None else _with_gaps(noise_stderr),
             frames=[
                 _to_stored(frame, file, path.parent, f"field_{k}")
                 for k, (frame, file) in enumerate(zip(registration.frames, files, strict=True))
@@ -178,6 +186,11 @@ def _told(error: ValidationError) -> str:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     return f"{place or 'file'}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def _with_gaps(values: npt.NDArray[np.float64]) -> list[float | None]:
+    """Numbers per band, None for those that are not finite: JSON has no name for them."""
+    return [float(value) if np.isfinite(value) else None for value in values]
 
 
 def _stored_psf(psf: str, stderr: Row | None) -> StoredPsf:
