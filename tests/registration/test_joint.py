@@ -19,10 +19,11 @@ from hsimisr.physics.observations import Observations, canvas_offset, operator_f
 from hsimisr.physics.operator import ShiftOperator
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import FrameMotion, PowerSpectrum, Registration
-from hsimisr.registration.joint import ENOUGH, _misfit, covered_share, pixel_score, refine_motions, shifted
+from hsimisr.registration.joint import _misfit, covered_share, pixel_score, refine_motions, shifted
 from hsimisr.registration.register import basis_of
 
 CPU = torch.device("cpu")
+ENOUGH = 2e-4
 EXACT = LmmseConfig(iterations=300, tolerance=1e-5)
 
 
@@ -35,7 +36,7 @@ def moved(observations, motions):
 
 def refined(observations, prior, motions, steps, model="translation", **more):
     basis = basis_of(model, observations.canvas.shape, CPU)
-    return refine_motions(observations, prior, motions, basis, 0, steps, **more)
+    return refine_motions(observations, prior, motions, basis, 0, steps, ENOUGH, **more)
 
 
 def shifts_of(motions):

@@ -20,7 +20,7 @@ SEEDS = range(24)
 def refined(drawn, model="translation", steps=6):
     """Motions from the truth on, and their covariances."""
     basis = basis_of(model, drawn.observations.canvas.shape, CPU)
-    found = refine_motions(drawn.observations, drawn.prior, drawn.motions, basis, 0, steps)
+    found = refine_motions(drawn.observations, drawn.prior, drawn.motions, basis, 0, steps, 3e-4)
     return found.motions, position_covariance(found.equations, found.image, basis, 0)
 
 

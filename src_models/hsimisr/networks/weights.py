@@ -17,7 +17,7 @@ SHAPE = "shape"
 PROVENANCE = "provenance"
 SINGLE_FRAME = "single_frame"
 """In the provenance: what supports the refiner where a single frame leaves nothing to judge by."""
-SHIPPED = Path(str(files(__package__).joinpath("weights", "refiner.safetensors")))
+SHIPPED = Path(str(files(__package__).joinpath("trained", "refiner.safetensors")))
 """The weights that come with the package; their card lies beside them."""
 
 

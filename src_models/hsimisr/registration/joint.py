@@ -31,8 +31,7 @@ from hsimisr.registration.displacement import Displacement, Polynomial
 
 Float64 = npt.NDArray[np.float64]
 LARGEST_STEP = 0.3
-ENOUGH = 2e-4
-"""LR pixels: the longest displacement that one step may make, and the one at which the iteration ends."""
+"""LR pixels: the longest displacement that one step may make."""
 SOLVER = LmmseConfig(iterations=60, tolerance=3e-3, rounds=2)
 """How well an image is solved for whose motions are being found."""
 STEP_ITERATIONS = 40
@@ -62,6 +61,7 @@ def refine_motions(
     basis: Displacement,
     reference: int,
     steps: int,
+    enough: float,
     on_step: Callable[[int], None] | None = None,
 ) -> JointMotion:
     """Refine the motions of frames on a canvas.
@@ -71,6 +71,7 @@ def refine_motions(
         motions: of the K frames on the canvas, LR pixels.
         basis: displacements of a frame's canvas by which a motion may change.
         reference: the frame that stays where it is.
+        enough: root mean square displacement of a step, LR pixels, at which the iteration ends.
         on_step: called before each step; may raise to stop.
     """
     canvas = observations.canvas
@@ -89,7 +90,8 @@ def refine_motions(
             on_step(step)
         held = None if shifts_only else reference
         change, parameters = _coupled_step(equations, image, basis, held, damping, share)
-        longest = float(basis.field(parameters).abs().max())
+        displacement = basis.field(parameters)
+        longest, typical = float(displacement.abs().max()), _typical(displacement)
         factor = min(1.0, LARGEST_STEP / max(longest, 1e-12))
         changed, parameters = image + change * factor, parameters * factor
         if shifts_only:
@@ -107,13 +109,18 @@ def refine_motions(
         if next_value < value:
             motions, image, equations, value = trial, changed, next_equations, next_value
             damping, accepted = max(damping / 10, 1e-6), accepted + 1
-            if longest < ENOUGH:
+            if typical < enough:
                 break
         else:
             damping *= 10
-            if longest < ENOUGH / 10:
+            if typical < enough / 10:
                 break
     return JointMotion(motions, accepted, equations, image)
+
+
+def _typical(displacement: torch.Tensor) -> float:
+    """Root mean square over the frame of the displacement ``(K, 2, h, w)`` of the frame that moves most."""
+    return float(displacement.square().sum(1).mean((1, 2)).sqrt().max())
 
 
 def covered_share(observations: Observations) -> float:
