@@ -48,9 +48,9 @@ def train(
     torch.set_num_threads(max(cores - workers, 1))
     with stop_at_ctrl_c() as stop:
         outcome = run(plan, data, out, where, stop, workers, minutes, _report)
-    best = f", best validation {outcome.best:+.2f} dB over the linear estimate" if math.isfinite(outcome.best) else ""
+    gain = f", validation {outcome.gain:+.2f} dB over the linear estimate" if math.isfinite(outcome.gain) else ""
     state = "finished" if outcome.finished else "stopped; the same command goes on"
-    typer.echo(f"{out}: {outcome.step} steps{best}, {state}")
+    typer.echo(f"{out}: {outcome.step} steps{gain}, {state}")
 
 
 def _report(line: Line) -> None:

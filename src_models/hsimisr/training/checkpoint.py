@@ -24,7 +24,7 @@ class Run:
     Attributes:
         step: steps done.
         seconds: time they took, over all sessions.
-        best: largest gain in validation, dB.
+        gain: the last in validation, dB.
     """
 
     network: Refiner
@@ -32,7 +32,7 @@ class Run:
     optimiser: torch.optim.Optimizer
     step: int = 0
     seconds: float = 0.0
-    best: float = float("-inf")
+    gain: float = float("nan")
 
     def save(self, folder: Path, recipe: Recipe) -> None:
         """Write where the run stands; the file before stays until this one is whole."""
@@ -43,7 +43,7 @@ class Run:
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
-            "best": self.best,
+            "gain": self.gain,
         }
         part = folder / f".{NAME}.part"
         torch.save(content, part)
@@ -69,5 +69,5 @@ class Run:
         self.network.load_state_dict(content["network"])
         self.average.network.load_state_dict(content["average"])
         self.optimiser.load_state_dict(content["optimiser"])
-        self.step, self.seconds, self.best = content["step"], content["seconds"], content["best"]
+        self.step, self.seconds, self.gain = content["step"], content["seconds"], content["gain"]
         return True

@@ -70,7 +70,7 @@ def _card(
     return f"""# Refiner weights
 
 {count} parameters, made by `hsimisr train` {__version__} in {run.step} steps of {recipe.optimise.batch} situations
-({run.seconds / 60:.0f} minutes), seed {recipe.seed}. The weights are a moving average, the best in validation so far.
+({run.seconds / 60:.0f} minutes), seed {recipe.seed}. The weights are a moving average.
 
 ## Trained on
 

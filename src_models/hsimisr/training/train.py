@@ -37,11 +37,11 @@ class Stop(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a session reached: steps done, whether the training is finished, and the best validation gain, dB."""
+    """What a session reached: steps done, whether the training is finished, and the last gain in validation, dB."""
 
     step: int
     finished: bool
-    best: float
+    gain: float
 
 
 @dataclass
@@ -70,7 +70,7 @@ def train(
 ) -> Outcome:
     """Train, or go on with the training that `out` holds, until the recipe's end, `stop`, or for some minutes.
 
-    Writes ``weights.safetensors`` (averaged weights, best in validation so far), ``card.md``, ``log.csv`` and
+    Writes ``weights.safetensors`` (averaged weights), ``card.md``, ``log.csv`` and
     ``checkpoint.pt`` to `out`.
 
     Args:
@@ -98,7 +98,7 @@ def train(
     session = _Session(recipe, run, out, files, held_back, device, on_line)
     if session.progress < 1:
         session.go(workers, lambda: stop.is_set() or _over(started, minutes))
-    return Outcome(run.step, session.progress >= 1, run.best)
+    return Outcome(run.step, session.progress >= 1, run.gain)
 
 
 def validation_samples(recipe: Recipe, files: tuple[Path, ...], workers: int, device: torch.device) -> list[Sample]:
@@ -210,14 +210,15 @@ class _Session:
         run.step += 1
 
     def _validate(self) -> float:
-        """Mean gain of the averaged weights, dB; the best are written."""
+        """Mean gain of the averaged weights, dB, which are written.
+
+        The last are kept, not the best: few scenes validate, and the learning rate ends at nearly nothing.
+        """
         scores = score(self.run.average.network, self.validation)
-        gain = mean_gain(scores)
-        if gain > self.run.best:
-            self.run.best = gain
-            support = support_of(self.run.average.network, self.single)
-            write_product(self.out, self.run, self.recipe, self.files, self.held_back, scores, support)
-        return gain
+        self.run.gain = mean_gain(scores)
+        support = support_of(self.run.average.network, self.single)
+        write_product(self.out, self.run, self.recipe, self.files, self.held_back, scores, support)
+        return self.run.gain
 
     def _log(self, journal: Journal, tally: Tally, gain: float) -> None:
         run, count = self.run, max(tally.count, 1)
