@@ -92,6 +92,19 @@ def test_weights_come_with_their_shape_recipe_and_card(tiny, cubes, uninterrupte
     assert "town-a, town-b" in card
 
 
+def test_a_training_may_begin_from_weights(tiny, cubes, uninterrupted, tmp_path):
+    weights = uninterrupted / "weights.safetensors"
+    small_steps = tiny(optimise={"learning_rate": 1e-9}, network={"width": 16})
+    train(small_steps, cubes, tmp_path, CPU, threading.Event(), start=weights)
+    before, after = load_refiner(weights), load_refiner(tmp_path / "weights.safetensors")
+    assert after.shape == before.shape  # the weights' own, whatever the recipe says
+    for expected, found in zip(before.parameters(), after.parameters(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    told = read_provenance(tmp_path / "weights.safetensors")["started_from"]
+    assert Recipe.model_validate(told["recipe"]) == tiny()
+    assert "town-a, town-b" in (tmp_path / "card.md").read_text()
+
+
 def test_a_training_ends_with_its_time(tiny, cubes, tmp_path):
     recipe = tiny(optimise={"steps": 10_000, "minutes": 1e-4})
     done = run(recipe, cubes, tmp_path)

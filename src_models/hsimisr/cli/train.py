@@ -31,6 +31,7 @@ def train(
         int | None, typer.Option(min=0, help="processes that make samples (default: one for each core left over)")
     ] = None,
     minutes: Annotated[float | None, typer.Option(min=0, help="stop after this time; go on another day")] = None,
+    start: Annotated[Path | None, typer.Option(help="weights of another training to begin from")] = None,
 ) -> None:
     """Train the refiner by RECIPE; the same command goes on with a training that was stopped (Ctrl-C)."""
     import torch
@@ -47,7 +48,7 @@ def train(
         workers = max(cores - 1 if where.type == "cuda" else cores // 2, 1)
     torch.set_num_threads(max(cores - workers, 1))
     with stop_at_ctrl_c() as stop:
-        outcome = run(plan, data, out, where, stop, workers, minutes, _report)
+        outcome = run(plan, data, out, where, stop, workers, minutes, start, _report)
     gain = f", validation {outcome.gain:+.2f} dB over the linear estimate" if math.isfinite(outcome.gain) else ""
     state = "finished" if outcome.finished else "stopped; the same command goes on"
     typer.echo(f"{out}: {outcome.step} steps{gain}, {state}")

@@ -138,13 +138,15 @@ class Refiner(nn.Module):
             beginning: where it is known already.
         """
         begun = self.begin(situation) if beginning is None else beginning
-        image, rank = situation.image, len(situation.image)
-        error, near = situation.error[:, None, None], _near(situation)
+        image, near = situation.image, _near(situation)
+        n = min(len(image), LEADING)
+        error, consistency = situation.error[:, None, None], situation.consistency.first(n)
         for stage in range(self.shape.stages):
             x = begun.features if stage == 0 else self._features(situation, image, begun.evidence, stage)
             plus, minus = self.trunk[-1](x).chunk(2)
-            image = image + error * _placed(self.residual_head(plus - minus) / 2, near, image)
-            image = situation.consistency.step(image, self.strength[stage, :rank])
+            leading = image[:n] + error[:n] * _placed(self.residual_head(plus - minus) / 2, near, image[:n])
+            # the others stay as they are: a second pull to the same frames would only fit their noise
+            image = torch.cat([consistency.step(leading, self.strength[stage, :n]), image[n:]])
         steady = ((plus + minus) / 2).detach()  # the variance's likelihood would drown what the image teaches the trunk
         log_variance = _placed(self.variance_head(steady), near, image).clamp(*LOG_VARIANCE)
         return Refined(image, error**2 * log_variance.exp())

@@ -11,11 +11,12 @@ import yaml
 
 from hsimisr import __version__
 from hsimisr.networks.refiner import Support
-from hsimisr.networks.weights import SINGLE_FRAME, save_refiner
+from hsimisr.networks.weights import SINGLE_FRAME, read_provenance, save_refiner
 from hsimisr.training.checkpoint import Run
 from hsimisr.training.recipe import Recipe
 from hsimisr.training.validate import Score, mean_gain
 
+STARTED_FROM = "started_from"
 WEIGHTS = "weights.safetensors"
 CARD = "card.md"
 
@@ -28,6 +29,7 @@ def write_product(
     held_back: tuple[Path, ...],
     scores: list[Score],
     support: Support | None,
+    start: Path | None = None,
 ) -> None:
     """Write the averaged weights and their card.
 
@@ -36,6 +38,7 @@ def write_product(
         held_back: cubes that were validated on.
         scores: of the averaged weights in validation.
         support: of the averaged weights, on single frames.
+        start: weights that the run began from.
     """
     provenance = {
         "hsimisr": __version__,
@@ -45,11 +48,12 @@ def write_product(
         "trained_on": [path.stem for path in files],
         "validated_on": [path.stem for path in held_back],
         "validation_gain_db": round(mean_gain(scores), 4),
+        STARTED_FROM: None if start is None else read_provenance(start),
         SINGLE_FRAME: None if support is None else asdict(support),
     }
     save_refiner(run.average.network, folder / WEIGHTS, provenance)
     part = folder / f".{CARD}.part"
-    part.write_text(_card(run, recipe, files, held_back, scores, support), encoding="utf-8")
+    part.write_text(_card(run, recipe, files, held_back, scores, support, start), encoding="utf-8")
     part.replace(folder / CARD)
 
 
@@ -60,6 +64,7 @@ def _card(
     held_back: tuple[Path, ...],
     scores: list[Score],
     support: Support | None,
+    start: Path | None,
 ) -> str:
     gains = [s.gain for s in scores]
     count = sum(p.numel() for p in run.network.parameters())
@@ -71,6 +76,7 @@ def _card(
 
 {count} parameters, made by `hsimisr train` {__version__} in {run.step} steps of {recipe.optimise.batch} situations
 ({run.seconds / 60:.0f} minutes), seed {recipe.seed}. The weights are a moving average.
+{_begun(start)}
 
 ## Trained on
 
@@ -107,11 +113,22 @@ where scenes differ from them, expect less.
 """
 
 
+def _begun(start: Path | None) -> str:
+    if start is None:
+        return ""
+    told = read_provenance(start)
+    seen = ", ".join(told.get("trained_on", [])) or "no real cube"
+    return (
+        f"They began from weights that {told.get('step', 'unknown')} steps had made, trained on {seen}; "
+        f"the metadata hold that recipe, under `{STARTED_FROM}`.\n"
+    )
+
+
 def _single(support: Support | None) -> str:
     if support is None:
         return "A single frame leaves nothing to judge by, and validation supports no use of these weights there."
     return (
-        f"A single frame leaves nothing to judge by: {support.weight:.0%} of the change is used there, which gained "
+        f"A single frame leaves nothing to judge by: {support.weight:.0%} of the change is used there, which gained\n"
         f"{support.gain_db:+.2f} dB on {support.situations} such situations, {support.worst_db:+.2f} dB at worst."
     )
 

@@ -12,6 +12,7 @@ import torch
 
 from hsimisr.errors import ConfigError, WriteError
 from hsimisr.networks.refiner import Refiner
+from hsimisr.networks.weights import load_refiner
 from hsimisr.training.checkpoint import Run
 from hsimisr.training.journal import Journal, Line
 from hsimisr.training.loss import decibels, loss_of, relative_error
@@ -66,6 +67,7 @@ def train(
     stop: Stop,
     workers: int = 0,
     minutes: float | None = None,
+    start: Path | None = None,
     on_line: Callable[[Line], None] = lambda _: None,
 ) -> Outcome:
     """Train, or go on with the training that `out` holds, until the recipe's end, `stop`, or for some minutes.
@@ -77,10 +79,12 @@ def train(
         data: folder of the cubes that the recipe names.
         workers: processes that make samples; 0 makes them here.
         minutes: how long this session may last.
+        start: weights to begin from; the recipe's network is then theirs.
 
     Raises:
         ConfigError: the data lack a cube, a scene is both trained on and validated on, `out` holds another run, or
             the training diverged.
+        ReadError: `start` holds no weights.
         WriteError: `out` cannot be written.
     """
     started = time.monotonic()
@@ -93,9 +97,11 @@ def train(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WriteError(f"{out}: cannot be made a folder ({error.strerror}); choose another --out") from error
-    run = _start(recipe, device)
+    if start is not None:
+        recipe = recipe.model_copy(update={"network": load_refiner(start).shape})
+    run = _start(recipe, device, start)
     run.restore(out, recipe, device)
-    session = _Session(recipe, run, out, files, held_back, device, on_line)
+    session = _Session(recipe, run, out, files, held_back, device, on_line, start)
     if session.progress < 1:
         session.go(workers, lambda: stop.is_set() or _over(started, minutes))
     return Outcome(run.step, session.progress >= 1, run.gain)
@@ -128,11 +134,13 @@ def _held_back(
     return list(stream_samples(Samples(held, files, stream), range(count), workers, device))
 
 
-def _start(recipe: Recipe, device: torch.device) -> Run:
-    """A run before its first step; the first weights derive from the seed alone."""
+def _start(recipe: Recipe, device: torch.device, start: Path | None) -> Run:
+    """A run before its first step; its weights are those of `start`, or derive from the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         network = Refiner(recipe.network)
+    if start is not None:
+        network.load_state_dict(load_refiner(start).state_dict())
     network.to(device)
     return Run(network, Average(network, recipe.optimise.average), build_optimiser(network, recipe.optimise))
 
@@ -152,6 +160,7 @@ class _Session:
     held_back: tuple[Path, ...]
     device: torch.device
     on_line: Callable[[Line], None]
+    start: Path | None
     validation: list[Sample] = field(default_factory=list)
     single: list[Sample] = field(default_factory=list)
 
@@ -217,7 +226,7 @@ class _Session:
         scores = score(self.run.average.network, self.validation)
         self.run.gain = mean_gain(scores)
         support = support_of(self.run.average.network, self.single)
-        write_product(self.out, self.run, self.recipe, self.files, self.held_back, scores, support)
+        write_product(self.out, self.run, self.recipe, self.files, self.held_back, scores, support, self.start)
         return self.run.gain
 
     def _log(self, journal: Journal, tally: Tally, gain: float) -> None:
