@@ -5,8 +5,8 @@ then pulls the result back to the frames (see `consistency`). Residual and log-v
 untrained refiner returns the linear estimate, all but a faint pull.
 
 One network corrects every eigen-image, and what it does turns with the eigen-image's sign: a network of all
-eigen-images at once would have to learn the same for every place and sign, and does so 10 times as slowly. It works on
-the HR grid: folded to fewer, deeper pixels it loses most of what it gains (docs/results.md).
+eigen-images at once has to learn the same for every place and sign, and gains half as much from the same samples. It
+works on the HR grid: folded to fewer, deeper pixels it loses most of what it gains (docs/results.md).
 """
 
 from __future__ import annotations
