@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 
 from hsimisr.errors import ReadError
 from hsimisr.networks.refiner import Refiner, RefinerShape, Support
-from hsimisr.networks.weights import SINGLE_FRAME, load_refiner, read_provenance, save_refiner
+from hsimisr.networks.weights import SHIPPED, SINGLE_FRAME, load_refiner, read_provenance, save_refiner
+from hsimisr.training.recipe import Recipe
 
 SHAPE = RefinerShape(width=8, blocks=1, stages=3, evidence=4, groups=2)
 
@@ -61,3 +62,12 @@ def test_weights_of_another_network_are_refused(path):
     save_file(tensors, path, {"shape": shape.model_dump_json(), "provenance": json.dumps({})})
     with pytest.raises(ReadError, match="train them again"):
         load_refiner(path)
+
+
+def test_the_weights_that_come_along_can_be_made_again():
+    """They load, and tell the recipe in the package that made them."""
+    assert load_refiner(SHIPPED).shape == RefinerShape()
+    told = read_provenance(SHIPPED)
+    assert Recipe.model_validate(told["recipe"]) == Recipe.load("refiner")
+    assert told["trained_on"] == []
+    assert SHIPPED.with_suffix(".md").read_text().startswith("# Refiner weights")

@@ -13,6 +13,6 @@ class RefinerConfig(Settings):
     """Learned refinement of the linear estimate, held to the frames."""
 
     method: Literal["refiner"] = "refiner"
-    weights: str = Field("untrained", description="a safetensors file, or untrained: the adaptation does it all")
+    weights: str = Field("shipped", description="shipped, a safetensors file, or untrained: the adaptation does it all")
     gate: bool = Field(True, description="use it only where held-out frames support it")
     held_out: int = Field(2, ge=1, le=8, description="most frames that judge; fewer where there are few")

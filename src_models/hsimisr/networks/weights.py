@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ SHAPE = "shape"
 PROVENANCE = "provenance"
 SINGLE_FRAME = "single_frame"
 """In the provenance: what supports the refiner where a single frame leaves nothing to judge by."""
+SHIPPED = Path(str(files(__package__).joinpath("trained", "refiner.safetensors")))
+"""The weights that come with the package; their card lies beside them."""
 
 
 def save_refiner(refiner: Refiner, path: Path, provenance: dict[str, Any]) -> None:

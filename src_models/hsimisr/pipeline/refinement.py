@@ -30,7 +30,7 @@ from hsimisr.inversion.variance import posterior_variance
 from hsimisr.networks.config import RefinerConfig
 from hsimisr.networks.refiner import Refiner, Support
 from hsimisr.networks.situation import Situation
-from hsimisr.networks.weights import load_refiner
+from hsimisr.networks.weights import SHIPPED, load_refiner
 from hsimisr.physics.observations import Observations
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import Float32, FrameMotion, SceneModel
@@ -109,7 +109,7 @@ def refiner_of(config: RefinerConfig, device: torch.device, seed: int) -> Refine
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return Refiner().eval().to(device)
-    return load_refiner(Path(config.weights)).to(device)
+    return load_refiner(SHIPPED if config.weights == "shipped" else Path(config.weights)).to(device)
 
 
 def prepare(
