@@ -2,7 +2,7 @@
 
 The same trunk is unrolled a few times. Each stage adds a learned residual to the image, in units of its expected error,
 then pulls the result back to the frames (see `consistency`). Residual and log-variance heads start at zero, so that an
-untrained refiner returns the linear estimate, all but a faint pull.
+untrained refiner returns the linear estimate, all but a small pull.
 
 One network corrects every eigen-image, and what it does turns with the eigen-image's sign: a network of all
 eigen-images at once has to learn the same for every place and sign, and gains half as much from the same samples. It
@@ -32,7 +32,6 @@ from hsimisr.networks.features import (
     query_features,
 )
 from hsimisr.networks.situation import Situation
-from hsimisr.physics.config import MAX_RANK
 from hsimisr.settings import Settings
 
 MODERATE = 2.0
@@ -94,7 +93,7 @@ class Beginning:
 
 
 class Refiner(nn.Module):
-    """From a situation to a refined image, any scale, number of frames, and rank up to 16.
+    """From a situation to a refined image, any scale, number of frames and rank.
 
     Args:
         support: of its weights, where they were examined on single frames.
@@ -114,7 +113,7 @@ class Refiner(nn.Module):
         self.residual_head, self.variance_head = (
             zeroed(nn.Conv2d(width, 1, 3, padding=1, bias=not odd)) for odd in (True, False)
         )
-        self.strength = nn.Parameter(torch.full((self.shape.stages, MAX_RANK), MODERATE))
+        self.strength = nn.Parameter(torch.full((self.shape.stages, LEADING), MODERATE))
 
     def gather_evidence(self, situation: Situation) -> torch.Tensor:
         """What the frames' residuals show of the n leading eigen-images ``(n, groups, H, W)``; odd in their sign."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,74 +14,68 @@ from hsimisr.networks.refiner import Support
 from hsimisr.networks.weights import SINGLE_FRAME, read_provenance, save_refiner
 from hsimisr.training.checkpoint import Run
 from hsimisr.training.recipe import Recipe
-from hsimisr.training.validate import Score, mean_gain
+from hsimisr.training.validate import FEWEST, Score, mean_gain
 
 STARTED_FROM = "started_from"
 WEIGHTS = "weights.safetensors"
 CARD = "card.md"
 
 
-def write_product(
-    folder: Path,
-    run: Run,
-    recipe: Recipe,
-    files: tuple[Path, ...],
-    held_back: tuple[Path, ...],
-    scores: list[Score],
-    support: Support | None,
-    start: Path | None = None,
-) -> None:
-    """Write the averaged weights and their card.
+@dataclass(frozen=True, eq=False)
+class Product:
+    """Averaged weights, and what is known of them.
 
-    Args:
+    Attributes:
         files: cubes that were trained on.
         held_back: cubes that were validated on.
-        scores: of the averaged weights in validation.
-        support: of the averaged weights, on single frames.
+        scores: in validation.
+        support: on single frames; None where there was too little to tell, or nothing to say for them.
         start: weights that the run began from.
     """
-    provenance = {
-        "hsimisr": __version__,
-        "recipe": recipe.dump(),
-        "step": run.step,
-        "seconds": round(run.seconds, 1),
-        "trained_on": [path.stem for path in files],
-        "validated_on": [path.stem for path in held_back],
-        "validation_gain_db": round(mean_gain(scores), 4),
-        STARTED_FROM: None if start is None else read_provenance(start),
-        SINGLE_FRAME: None if support is None else asdict(support),
-    }
-    save_refiner(run.average.network, folder / WEIGHTS, provenance)
-    part = folder / f".{CARD}.part"
-    part.write_text(_card(run, recipe, files, held_back, scores, support, start), encoding="utf-8")
-    part.replace(folder / CARD)
+
+    run: Run
+    recipe: Recipe
+    files: tuple[Path, ...]
+    held_back: tuple[Path, ...]
+    scores: list[Score]
+    support: Support | None
+    start: Path | None
+
+    def write(self, folder: Path) -> None:
+        """Write the weights and their card."""
+        provenance = {
+            "hsimisr": __version__,
+            "recipe": self.recipe.dump(),
+            "step": self.run.step,
+            "seconds": round(self.run.seconds, 1),
+            "trained_on": [path.stem for path in self.files],
+            "validated_on": [path.stem for path in self.held_back],
+            "validation_gain_db": round(mean_gain(self.scores), 4),
+            STARTED_FROM: None if self.start is None else read_provenance(self.start),
+            SINGLE_FRAME: None if self.support is None else asdict(self.support),
+        }
+        save_refiner(self.run.average.network, folder / WEIGHTS, provenance)
+        part = folder / f".{CARD}.part"
+        part.write_text(_card(self), encoding="utf-8")
+        part.replace(folder / CARD)
 
 
-def _card(
-    run: Run,
-    recipe: Recipe,
-    files: tuple[Path, ...],
-    held_back: tuple[Path, ...],
-    scores: list[Score],
-    support: Support | None,
-    start: Path | None,
-) -> str:
+def _card(product: Product) -> str:
+    run, recipe, scores = product.run, product.recipe, product.scores
     gains = [s.gain for s in scores]
     count = sum(p.numel() for p in run.network.parameters())
-    real = recipe.scenes.real if files else 0.0
-    where = ", ".join(path.stem for path in held_back) or "scenes drawn from another stream of random numbers"
+    where = ", ".join(path.stem for path in product.held_back) or "scenes drawn from another stream of random numbers"
     worst = scores[int(np.argmin(gains))]
     situations = recipe.situations
     return f"""# Refiner weights
 
 {count} parameters, made by `hsimisr train` {__version__} in {run.step} steps of {recipe.optimise.batch} situations
 ({run.seconds / 60:.0f} minutes), seed {recipe.seed}. The weights are a moving average.
-{_begun(start)}
+{_begun(product.start)}
 
 ## Trained on
 
-{100 * real:.0f} % of the situations are cut from {", ".join(path.stem for path in files) or "no real cube"};
-the others show drawn scenes. All frames are simulated: scales {_listed(situations.scales)}, {situations.frames[0]} to
+{_scenes(product)}. All frames are simulated: scales {_listed(situations.scales)}, {situations.frames[0]} to
 {situations.frames[1]} frames, SNR {situations.snr[0]:g} to {situations.snr[1]:g} dB, PSF {_listed(situations.psf)},
 registration errors of up to {situations.registration_error[1]:g} LR pixels.
 
@@ -96,15 +90,15 @@ eigen-images.
 {_table("scene", {name: _is(scene=name) for name in sorted({s.look.scene for s in scores})}, scores)}
 The 90 % intervals of the variance head cover {100 * np.mean([s.coverage for s in scores]):.1f} % of the pixels.
 
-{_single(support)}
+{_single(product)}
 
 ## Limits
 
 {sum(g < 0 for g in gains)} of {len(gains)} situations came out worse than the linear estimate, the worst by
 {max(-worst.gain, 0):.2f} dB ({worst.look.scene}, x{worst.look.scale}, {worst.look.frames} frames,
 {worst.look.snr:.0f} dB). Frames were simulated: real sensors differ from the observation model in ways that are not
-in here. Let held-out frames decide whether to use these weights on your data. Few real cubes took part, of few sensors;
-where scenes differ from them, expect less.
+in here. Let held-out frames decide whether to use these weights on your data. Where scenes differ from those that were
+trained on, expect less.
 
 ## Recipe
 
@@ -124,9 +118,24 @@ def _begun(start: Path | None) -> str:
     )
 
 
-def _single(support: Support | None) -> str:
+def _scenes(product: Product) -> str:
+    """What the situations show."""
+    if not product.files:
+        return "Drawn scenes alone, no real cube"
+    share, cubes = 100 * product.recipe.scenes.real, ", ".join(path.stem for path in product.files)
+    return f"{share:.0f} % of the situations are cut from {cubes};\nthe others show drawn scenes"
+
+
+def _single(product: Product) -> str:
+    """What is known of single frames."""
+    support, count = product.support, product.recipe.validation.single
     if support is None:
-        return "A single frame leaves nothing to judge by, and validation supports no use of these weights there."
+        known = (
+            f"on {count} such situations no clear gain without a loss was found"
+            if count >= FEWEST
+            else "none was examined"
+        )
+        return f"A single frame leaves nothing to judge by, and {known}: the gate keeps these weights out there."
     return (
         f"A single frame leaves nothing to judge by: {support.weight:.0%} of the change is used there, which gained\n"
         f"{support.gain_db:+.2f} dB on {support.situations} such situations, {support.worst_db:+.2f} dB at worst."

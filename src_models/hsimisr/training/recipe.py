@@ -94,7 +94,11 @@ class ValidationRecipe(Settings):
 
     files: tuple[str, ...] = Field((), description="file stems of the cubes; without any, scenes are drawn anew")
     samples: int = Field(24, ge=1)
-    single: int = Field(16, ge=0, description="situations of a single frame, half of them drawn: see card")
+    single: int = Field(
+        16,
+        ge=0,
+        description="situations of a single frame that tell how far to trust the weights there; half are drawn",
+    )
     every: int = Field(500, ge=1, description="steps")
 
 

@@ -18,7 +18,7 @@ from hsimisr.training.journal import Journal, Line
 from hsimisr.training.loss import decibels, loss_of, relative_error
 from hsimisr.training.optimiser import Average, build_optimiser, clip_gradients, learning_rate, set_learning_rate
 from hsimisr.training.pool import SINGLE, VALIDATION, Pool, Samples, stream_samples
-from hsimisr.training.product import write_product
+from hsimisr.training.product import Product
 from hsimisr.training.real_scenes import matching
 from hsimisr.training.recipe import Recipe
 from hsimisr.training.sample import Sample
@@ -72,8 +72,7 @@ def train(
 ) -> Outcome:
     """Train, or go on with the training that `out` holds, until the recipe's end, `stop`, or for some minutes.
 
-    Writes ``weights.safetensors`` (averaged weights), ``card.md``, ``log.csv`` and
-    ``checkpoint.pt`` to `out`.
+    Writes ``weights.safetensors`` (averaged weights), ``card.md``, ``log.csv`` and ``checkpoint.pt`` to `out`.
 
     Args:
         data: folder of the cubes that the recipe names.
@@ -97,9 +96,10 @@ def train(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WriteError(f"{out}: cannot be made a folder ({error.strerror}); choose another --out") from error
-    if start is not None:
-        recipe = recipe.model_copy(update={"network": load_refiner(start).shape})
-    run = _start(recipe, device, start)
+    first = None if start is None else load_refiner(start)
+    if first is not None:
+        recipe = recipe.model_copy(update={"network": first.shape})
+    run = _start(recipe, device, first)
     run.restore(out, recipe, device)
     session = _Session(recipe, run, out, files, held_back, device, on_line, start)
     if session.progress < 1:
@@ -134,13 +134,13 @@ def _held_back(
     return list(stream_samples(Samples(held, files, stream), range(count), workers, device))
 
 
-def _start(recipe: Recipe, device: torch.device, start: Path | None) -> Run:
-    """A run before its first step; its weights are those of `start`, or derive from the seed alone."""
+def _start(recipe: Recipe, device: torch.device, first: Refiner | None) -> Run:
+    """A run before its first step; its weights are those of `first`, or derive from the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         network = Refiner(recipe.network)
-    if start is not None:
-        network.load_state_dict(load_refiner(start).state_dict())
+    if first is not None:
+        network.load_state_dict(first.state_dict())
     network.to(device)
     return Run(network, Average(network, recipe.optimise.average), build_optimiser(network, recipe.optimise))
 
@@ -226,7 +226,7 @@ class _Session:
         scores = score(self.run.average.network, self.validation)
         self.run.gain = mean_gain(scores)
         support = support_of(self.run.average.network, self.single)
-        write_product(self.out, self.run, self.recipe, self.files, self.held_back, scores, support, self.start)
+        Product(self.run, self.recipe, self.files, self.held_back, scores, support, self.start).write(self.out)
         return self.run.gain
 
     def _log(self, journal: Journal, tally: Tally, gain: float) -> None:
