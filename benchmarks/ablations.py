@@ -1,6 +1,6 @@
 """What each part of the learned stage is worth: the whole chain, and the chain without one part.
 
-    python benchmarks/ablations.py --fold-a FILE --fold-b FILE [--setting NAME ...] [--scenes NAME ...]
+    python benchmarks/ablations.py [--fold-a FILE --fold-b FILE] [--setting NAME ...] [--scenes NAME ...]
 
 Gain over the linear estimate in dB, ungated, mean over the scenes. `refiner` is not adapted, `ttt` is. Without the data
 step the network's image is not pulled back to the frames; without evidence it does not see their residuals; without
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from learned import SETTINGS, Setting, prepared, unseen
+from learned import SETTINGS, Setting, add_weights, prepared, unseen
 from simulated import as_stack, good_bands, scene_files, score
 
 from hsimisr.adaptation import ttt
@@ -53,16 +53,14 @@ class Blind(Refiner):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fold-a", type=Path, required=True, help="weights of the recipe refiner-fold-a")
-    parser.add_argument("--fold-b", type=Path, required=True, help="weights of the recipe refiner-fold-b")
+    add_weights(parser)
     parser.add_argument("--setting", nargs="+", default=["x2-K8", "x2-K4-affine", "x2-K2"], choices=SETTINGS)
     parser.add_argument("--scenes", nargs="+", default=list(SCENES), help="file stems")
     options = parser.parse_args()
     use_available_threads()
-    weights = {"refiner-fold-a": options.fold_a, "refiner-fold-b": options.fold_b}
     for name in options.setting:
         rows = [
-            one(path, SETTINGS[name], load_refiner(unseen(path.stem, weights))) for path in scene_files(options.scenes)
+            one(path, SETTINGS[name], load_refiner(unseen(path.stem, options))) for path in scene_files(options.scenes)
         ]
         print(f"\n{name}: gain over the linear estimate, dB; mean of {', '.join(options.scenes)}")
         for part in rows[0]:

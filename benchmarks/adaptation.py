@@ -1,11 +1,11 @@
 """PSNR against seconds of adaptation: a view of 64 x 64 LR pixels, x2, K = 8, from trained weights and from none.
 
-    python benchmarks/adaptation.py --fold-a FILE --fold-b FILE [--scenes NAME ...]
+    python benchmarks/adaptation.py [--fold-a FILE --fold-b FILE] [--scenes NAME ...]
 
 Each line is a look at the frames that judge: seconds from the start of the adaptation (the linear solutions that it
 learns from included, which stand first), their misfit, and what the best network so far gains over the linear estimate,
 in dB, ungated. A drawn town has 200 bands; real scenes, cut to the view, have as many as they have, which adds nothing
-to the time: the network sees eigen-images. Weights are those of the fold that a scene is not of.
+to the time: the network sees eigen-images. Weights as in `learned`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from __future__ import annotations
 import argparse
 import copy
 import time
-from pathlib import Path
 
 import numpy as np
-from learned import prepared, unseen
+from learned import add_weights, prepared, unseen
 from machine import machine
 from simulated import as_stack, good_bands, scene_files, score
 
@@ -40,18 +39,16 @@ SCENES = ("cave-cloth", "cave-feathers")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fold-a", type=Path, required=True, help="weights of the recipe refiner-fold-a")
-    parser.add_argument("--fold-b", type=Path, required=True, help="weights of the recipe refiner-fold-b")
+    add_weights(parser)
     parser.add_argument("--scenes", nargs="+", default=list(SCENES), help="file stems of large scenes")
     options = parser.parse_args()
     print(machine(), f"{use_available_threads()} threads")
-    weights = {"refiner-fold-a": options.fold_a, "refiner-fold-b": options.fold_b}
     run("town, 200 bands", town((2 * SIDE + 20,) * 2, bands=200).cube, load_refiner(options.fold_a))
     for path in scene_files(options.scenes):
         scene = good_bands(path)
         y, x = (max(n - 2 * SIDE - 20, 0) // 2 for n in scene.shape[1:])
         part = scene[:, y : y + 2 * SIDE + 20, x : x + 2 * SIDE + 20]
-        run(f"{path.stem}, {len(scene)} bands", part, load_refiner(unseen(path.stem, weights)))
+        run(f"{path.stem}, {len(scene)} bands", part, load_refiner(unseen(path.stem, options)))
 
 
 def run(name: str, scene: np.ndarray, trained: Refiner) -> None:

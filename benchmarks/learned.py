@@ -1,11 +1,12 @@
 """What the learned stage adds on real scenes with simulated frames, motion unknown: refiner and adaptation, by setting.
 
-    python benchmarks/learned.py --fold-a FILE --fold-b FILE [--setting NAME ...] [--scenes NAME ...] [--json FILE]
+    python benchmarks/learned.py [--fold-a FILE --fold-b FILE] [--setting NAME ...] [--scenes NAME ...] [--json FILE]
 
-Weights of two folds, split by flight (see the recipes ``refiner-fold-a`` and ``-b``): every scene is refined with those
-that never saw its flight. Each learned column is shown ungated and gated, with the gate's mean weight: `refiner` as
-trained, `ttt` adapted from there, `zero` adapted from an untrained one. `gain` is the fraction of the achievable gain
-of the linear estimate and of gated `ttt` (K = 1 oracle is 0, K-frame oracle 1), for K > 1.
+The weights that come along, which saw no real scene; or those of two folds, split by flight (see the recipes
+``refiner-fold-a`` and ``-b``): every scene is refined with those that never saw its flight.
+Each learned column is shown ungated and gated, with the gate's mean weight: `refiner` as trained, `ttt` adapted from
+there, `zero` adapted from an untrained one. `gain` is the fraction of the achievable gain of the linear estimate and of
+gated `ttt` (K = 1 oracle is 0, K-frame oracle 1), for K > 1.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from hsimisr.inversion.invert import MARGIN, FrameWindow
 from hsimisr.inversion.oracle import oracle_scene
 from hsimisr.networks.config import RefinerConfig
 from hsimisr.networks.refiner import Refiner
-from hsimisr.networks.weights import load_refiner
+from hsimisr.networks.weights import SHIPPED, load_refiner
 from hsimisr.physics.simulator import simulate
 from hsimisr.physics.types import Registration, SceneModel
 from hsimisr.pipeline.config import PipelineConfig
@@ -72,8 +73,7 @@ NAMES = ("bicubic", "lmmse", *(f"{stage}{kind}" for stage in STAGES for kind in 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fold-a", type=Path, required=True, help="weights of the recipe refiner-fold-a")
-    parser.add_argument("--fold-b", type=Path, required=True, help="weights of the recipe refiner-fold-b")
+    add_weights(parser)
     parser.add_argument("--setting", nargs="+", default=list(SETTINGS), choices=SETTINGS)
     parser.add_argument("--scenes", nargs="+", help="file stems; all by default")
     parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=STAGES)
@@ -82,7 +82,6 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     use_available_threads()
-    weights = {"refiner-fold-a": options.fold_a, "refiner-fold-b": options.fold_b}
     rows = []
     for name in options.setting:
         print(f"\n{name}: {SETTINGS[name]}", flush=True)
@@ -90,7 +89,7 @@ def main() -> None:
         found = []
         for path in scene_files(options.scenes):
             try:
-                found.append(one(path, name, weights, options))
+                found.append(one(path, name, options))
             except ConfigError as error:  # a scene too small for this setting
                 print(f"{path.stem:20} left out: {error}", flush=True)
                 continue
@@ -102,16 +101,24 @@ def main() -> None:
         options.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1))
 
 
-def unseen(stem: str, weights: dict[str, Path]) -> Path:
-    """The weights of the fold that a scene is not trained on."""
-    for name, path in weights.items():
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """Options that `unseen` takes the weights from."""
+    parser.add_argument("--fold-a", type=Path, default=SHIPPED, help="weights of the recipe refiner-fold-a")
+    parser.add_argument("--fold-b", type=Path, default=SHIPPED, help="weights of the recipe refiner-fold-b")
+
+
+def unseen(stem: str, options: argparse.Namespace) -> Path:
+    """The weights that were not trained on a scene."""
+    if options.fold_a == options.fold_b == SHIPPED:
+        return SHIPPED
+    for name, path in {"refiner-fold-a": options.fold_a, "refiner-fold-b": options.fold_b}.items():
         recipe = Recipe.load(name)
         if not any(fnmatch(stem, pattern) for pattern in recipe.scenes.files + recipe.validation.files):
             return path
     raise SystemExit(f"{stem} is trained on in both folds")
 
 
-def one(path: Path, name: str, weights: dict[str, Path], options: argparse.Namespace) -> dict:
+def one(path: Path, name: str, options: argparse.Namespace) -> dict:
     """One row: simulate, solve, refine in every way, compare with the truth."""
     setting = SETTINGS[name]
     scene = good_bands(path)
@@ -134,7 +141,7 @@ def one(path: Path, name: str, weights: dict[str, Path], options: argparse.Names
     row["bicubic"] = score(stack, model, simulation.truth, METHODS["bicubic"])
     row["lmmse"] = score(stack, model, simulation.truth, LmmseConfig())
     tile = prepared(stack, model)
-    trained = load_refiner(unseen(path.stem, weights))
+    trained = load_refiner(unseen(path.stem, options))
     for stage in options.stages:
         refiner, seconds = refiner_for(stage, tile, trained, options)
         for kind, gate in (("", False), ("-gated", True)):
