@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from learned import SETTINGS, Setting, add_weights, prepared, unseen
+from learned import SETTINGS, Setting, add_weights, by_refiner, prepared, unseen
 from simulated import as_stack, good_bands, scene_files, score
 
 from hsimisr.adaptation import ttt
@@ -34,7 +34,7 @@ from hsimisr.physics.simulator import Simulation, simulate
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.device import choose_device, use_available_threads
 from hsimisr.pipeline.reconstruct import reconstruct
-from hsimisr.pipeline.refinement import PreparedTile, Refinement, adapt_to, refiner_of
+from hsimisr.pipeline.refinement import PreparedTile, adapt_to, refiner_of
 from hsimisr.pipeline.run import quiet_context
 from hsimisr.pipeline.scene import estimate_scene
 
@@ -77,7 +77,7 @@ def one(path: Path, setting: Setting, trained: Refiner) -> dict[str, float]:
     tile = prepared(stack, model)
 
     def gain(refiner: Refiner) -> float:
-        refinement = Refinement(refiner, RefinerConfig(gate=False), {tile.observations.canvas.view: tile})
+        refinement = by_refiner(refiner, tile, gate=False)
         return score(stack, model, simulation.truth, LmmseConfig(), refinement)["psnr"] - linear
 
     gains = {}

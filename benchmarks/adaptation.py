@@ -15,7 +15,7 @@ import copy
 import time
 
 import numpy as np
-from learned import add_weights, prepared, unseen
+from learned import add_weights, by_refiner, prepared, unseen
 from machine import machine
 from simulated import as_stack, good_bands, scene_files, score
 
@@ -29,7 +29,7 @@ from hsimisr.physics.scenes import town
 from hsimisr.physics.simulator import simulate
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.device import choose_device, use_available_threads
-from hsimisr.pipeline.refinement import PreparedTile, Refinement, adapt_to, refiner_of
+from hsimisr.pipeline.refinement import PreparedTile, adapt_to, refiner_of
 from hsimisr.pipeline.run import quiet_context
 from hsimisr.pipeline.scene import estimate_scene
 
@@ -64,7 +64,7 @@ def run(name: str, scene: np.ndarray, trained: Refiner) -> None:
         for seconds, check, best in looks(tile, refiner, moves):
             told = "no better"
             if best is not None:
-                refinement = Refinement(best.eval(), RefinerConfig(gate=False), {tile.observations.canvas.view: tile})
+                refinement = by_refiner(best.eval(), tile, gate=False)
                 found = score(stack, model, simulation.truth, LmmseConfig(), refinement)["psnr"]
                 told = f"gain {found - linear:+.3f} dB"
             print(f"  {start:10} step {check.step:3d} {seconds:6.1f} s  held-out misfit {check.heldout:.4f}  {told}")

@@ -41,6 +41,7 @@ from hsimisr.pipeline.frames import read_window
 from hsimisr.pipeline.refinement import PreparedTile, Refinement, adapt_to, prepare, refiner_of
 from hsimisr.pipeline.run import quiet_context
 from hsimisr.pipeline.scene import estimate_scene
+from hsimisr.pipeline.stages import RefinerStage
 from hsimisr.training.recipe import Recipe
 
 
@@ -145,7 +146,7 @@ def one(path: Path, name: str, options: argparse.Namespace) -> dict:
     for stage in options.stages:
         refiner, seconds = refiner_for(stage, tile, trained, options)
         for kind, gate in (("", False), ("-gated", True)):
-            refinement = Refinement(refiner, RefinerConfig(gate=gate), {tile.observations.canvas.view: tile})
+            refinement = by_refiner(refiner, tile, gate=gate)
             found = score(stack, model, simulation.truth, LmmseConfig(), refinement)
             row[stage + kind] = found | {"adapt_s": seconds, "weight": refinement.verdicts[0].gate.mean}
     best = oracle_scene(model, simulation.truth, simulation.registration)
@@ -156,11 +157,17 @@ def one(path: Path, name: str, options: argparse.Namespace) -> dict:
     return row
 
 
+def by_refiner(refiner: Refiner, tile: PreparedTile, *, gate: bool) -> Refinement:
+    """A refiner as the only learned stage of a tile that is prepared."""
+    stage = RefinerStage(refiner, RefinerConfig(gate=gate))
+    return Refinement((stage,), prepared={tile.observations.canvas.view: tile})
+
+
 def prepared(stack: FrameStack, model: SceneModel) -> PreparedTile:
     view = View.whole(stack.reference_frame.shape_yx)
     window = read_window(stack, model.subspace.bad, view, MARGIN, model.registration)
     eigen = FrameWindow(window.project(model.subspace), window.masks, window.starts)
-    return prepare(eigen, model, view, LmmseConfig(), RefinerConfig(), choose_device("auto"), lambda _: None)
+    return prepare(eigen, model, view, LmmseConfig(), RefinerConfig().held_out, choose_device("auto"), lambda _: None)
 
 
 def refiner_for(stage: str, tile: PreparedTile, trained: Refiner, options: argparse.Namespace) -> tuple[Refiner, float]:

@@ -39,6 +39,7 @@ class State:
         method: how the motions came about, for the file.
         psf, noise: the PSF that they were found with and the noise ``(B,)``, data units; None where no run told.
         psf_stderr: standard errors of the PSF's two widths and its angle, where a run found it from the frames.
+        noise_stderr: those of the noise ``(B,)``, data units, where a run found it from the frames.
         provisional: whether they were found around one view only.
         origin: how the motions came about, for people.
     """
@@ -53,6 +54,7 @@ class State:
     psf: str | None = None
     noise: npt.NDArray[np.float64] | None = None
     psf_stderr: tuple[float, float, float] | None = None
+    noise_stderr: npt.NDArray[np.float64] | None = None
     provisional: bool = False
     origin: str = ""
 
@@ -177,9 +179,9 @@ class Alignment:
         told = dict(zip(layers, registration.frames, strict=True))
         if state.fixed:
             motions = {**state.motions, **told}
-            self._replace(
-                replace(state, motions=motions, psf=scene.psf, noise=scene.noise, psf_stderr=scene.psf_stderr)
-            )
+            learnt = replace(state, psf=scene.psf, noise=scene.noise)
+            learnt = replace(learnt, psf_stderr=scene.psf_stderr, noise_stderr=scene.noise_stderr)
+            self._replace(replace(learnt, motions=motions))
             return
         origin = f"registered ({registration.method.replace('_', ' ')})"
         now = State(
@@ -192,6 +194,7 @@ class Alignment:
             psf=scene.psf,
             noise=scene.noise,
             psf_stderr=scene.psf_stderr,
+            noise_stderr=scene.noise_stderr,
             provisional=scene.provisional,
             origin=origin if start is None else f"{origin} from where the frames stood",
         )

@@ -53,11 +53,14 @@ class Saving:
     psf: str
     psf_stderr: tuple[float, float, float] | None
     noise: npt.NDArray[np.float64]
+    noise_stderr: npt.NDArray[np.float64] | None
     path: Path
 
     def write(self) -> list[Path]:
         """Write the file, and its local fields beside it; raises WriteError."""
-        return write_registration(self.path, self.registration, self.sources, self.noise, self.psf, self.psf_stderr)
+        return write_registration(
+            self.path, self.registration, self.sources, self.noise, self.psf, self.psf_stderr, self.noise_stderr
+        )
 
 
 def plan_loading(session: Session, path: Path) -> Loading:
@@ -102,4 +105,4 @@ def plan_saving(session: Session, path: Path) -> Saving:
         )
     noise = np.full(cubes[0].bands, np.nan) if state.noise is None else state.noise
     told, psf = replace(registration, frames=tuple(frames)), state.psf or session.config.psf
-    return Saving(told, sources, psf, state.psf_stderr, noise, path)
+    return Saving(told, sources, psf, state.psf_stderr, noise, state.noise_stderr, path)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 LIVE_DELAY_MS = 400
 BASIC = ("scale", "noise")
-METHODS = ("register_", "subspace", "invert", "refine", "adapt", "uncertainty")
+METHODS = ("register_", "subspace", "invert", "refine", "adapt", "diffuse", "uncertainty")
 
 
 class RefineWidget(QWidget):

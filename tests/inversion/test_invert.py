@@ -104,12 +104,14 @@ def test_gains_and_offsets_do_not_change_the_result(config):
 @pytest.mark.parametrize("config", METHODS, ids=names)
 def test_only_the_lmmse_has_error_bars(config):
     scene = scene_of(2)
-    mean, variance = invert(window_of(cubes_of(), scene), scene, View(4, 20, 4, 18), config, CPU)
+    mean, posterior = invert(window_of(cubes_of(), scene), scene, View(4, 20, 4, 18), config, CPU)
     if isinstance(config, LmmseConfig):
-        assert variance.shape == mean.shape
-        assert (variance > 0).all()
+        assert posterior.variance.shape == mean.shape
+        assert (posterior.variance > 0).all()
+        assert posterior.determined.shape == (16, 14)
+        assert ((posterior.determined > 0) & (posterior.determined < 1)).all()
     else:
-        assert variance is None
+        assert posterior is None
 
 
 def test_uncertain_shifts_widen_the_error_bars():
@@ -118,7 +120,8 @@ def test_uncertain_shifts_widen_the_error_bars():
     scene = scene_of(2, Registration(motions))
     window, view = window_of(cubes_of(), scene), View(4, 20, 4, 18)
     sure, unsure = (invert(window, scene, view, LmmseConfig(inflate=i, rounds=0), CPU)[1] for i in (False, True))
-    assert (unsure > sure).all()
+    assert (unsure.variance > sure.variance).all()
+    assert (unsure.determined < sure.determined).all()
 
 
 def test_observing_lays_out_what_the_view_needs():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from hsimisr.inversion.variance import CONTRASTS, SMALL, posterior_variance
+from hsimisr.inversion.variance import CONTRASTS, SMALL, posterior_of
 from hsimisr.physics.types import PowerSpectrum
 
 SINGLE = 3e-5
@@ -21,8 +21,12 @@ def wide(dense_problem):
     return dense_problem(1, (SMALL, SMALL), 3)
 
 
+def left(problem, weight=(1.0, 1.0), **more):
+    return posterior_of(problem.observations, problem.prior, problem.psf, np.array(weight), **more)
+
+
 def variance_of(problem, **more):
-    return posterior_variance(problem.observations, problem.prior, problem.psf, **more)
+    return left(problem, **more).variance
 
 
 def diagonal(problem, image, contrast=None):
@@ -91,3 +95,59 @@ def test_an_even_contrast_is_a_stronger_or_weaker_prior(wide, contrast):
     variance = variance_of(wide, contrast=torch.full(wide.canvas.hr_shape, float(contrast)))
     stronger = replace(wide, prior=PowerSpectrum(wide.prior.frequency, wide.prior.power * contrast))
     assert variance[0] == pytest.approx(diagonal(stronger, 0), rel=SINGLE)
+
+
+def detail_of(problem):
+    """Share ``(H, W)`` of HR frequencies that lie beyond the Nyquist frequency of the frames, and their radius."""
+    fy, fx = (np.abs(np.fft.fftfreq(n) * problem.canvas.scale) for n in problem.canvas.hr_shape)
+    top = problem.canvas.scale / 2  # the HR Nyquist frequency is not modelled
+    kept = (np.sign(np.maximum.outer(fy, fx).round(9) - 0.5) + 1) / 2 * ~np.logical_or.outer(fy == top, fx == top)
+    return kept, np.hypot.outer(fy, fx)
+
+
+def projected(problem, covariance, kept):
+    """Variance of what a covariance ``(H * W, H * W)`` holds at some frequencies."""
+    one_side = np.fft.ifft2(np.fft.fft2(covariance.reshape(-1, *kept.shape)) * kept).real
+    return float(np.trace(one_side.reshape(kept.size, -1)))
+
+
+def test_what_is_determined_is_the_trace_of_the_resolution_of_the_detail(dense_problem, monkeypatch):
+    """Weighted by what the detail of each eigen-image counts."""
+    monkeypatch.setattr("hsimisr.inversion.variance.SMALL", 12)  # dense matrices of no more than 24 x 24 pixels
+    problem, weight = dense_problem(2, (12, 12), 3), (3.0, 0.5)
+    kept, radius = detail_of(problem)
+    open_power = prior_power = 0.0
+    for image in range(2):
+        precision, _ = problem.posterior(image)
+        open_power += weight[image] * projected(problem, np.linalg.inv(precision), kept)
+        prior_power += weight[image] * 4 * (problem.prior.at(radius)[image] * kept).sum()
+    found = left(problem, weight)
+    assert found.determined == pytest.approx(np.full((12, 12), 1 - open_power / prior_power), abs=SINGLE)
+    assert found.detail == pytest.approx(np.full((12, 12), prior_power / problem.pixels), rel=SINGLE)
+
+
+def test_without_frames_all_detail_is_inferred_and_more_frames_determine_more(dense_problem):
+    problem = dense_problem(2, (SMALL, SMALL), 3)
+    weight = problem.observations.weight.clone()
+    weight[:, :, :, 12:] = 0
+    weight[2, :, 12:, :12] = 0
+    masked = replace(problem, observations=replace(problem.observations, weight=weight))
+    share = left(masked).determined
+    np.testing.assert_allclose(share[:, 15:], 0, atol=1e-6)
+    fewer = left(replace(problem, observations=problem.observations.without(2))).determined
+    assert share[15:22, 2:9] == pytest.approx(fewer[15:22, 2:9], abs=SINGLE)
+    assert share[2:10, 2:10] == pytest.approx(left(problem).determined[2:10, 2:10], abs=SINGLE)
+    assert (share[2:9, 2:9] > share[15:22, 2:9] + SINGLE).all()
+
+
+def test_strong_detail_is_better_determined(dense_problem):
+    problem = dense_problem(2, (SMALL, SMALL), 3)
+    flat, busy = (left(problem, contrast=torch.full(problem.canvas.hr_shape, c)) for c in (0.1, 10.0))
+    assert (busy.determined > flat.determined).all()
+    assert busy.detail == pytest.approx(100 * flat.detail, rel=SINGLE)
+
+
+def test_at_scale_one_there_is_no_detail_to_infer(wide):
+    found = left(wide)
+    assert (found.detail == 0).all()
+    assert (found.determined == 1).all()

@@ -82,6 +82,22 @@ def test_cube_and_metadata_come_back_identical(suffix: str, cube: Cube, with_std
             np.testing.assert_array_equal(open_cube(spec).data.compute(), error.data.compute())
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("bands", [1, 3])
+def test_what_is_determined_stands_beside_the_cube_where_a_format_holds_both(suffix, bands, tmp_path) -> None:
+    """On the frames' grid, and never taken for the cube."""
+    values = np.arange(bands * 80, dtype=np.float32).reshape(bands, 8, 10)
+    cube = Cube.from_array(values, transform=(100.0, 5.0, 0.0, 900.0, 0.0, -5.0))
+    determined = np.linspace(0, 1, 20, dtype=np.float32).reshape(4, 5)
+    path = tmp_path / f"refined{suffix}"
+    written = write_cube(path, cube, Cube.from_array(values), None, determined)
+    np.testing.assert_array_equal(open_cube(path).data.compute(), values)
+    if suffix in SEPARATE_STD:
+        assert not any("determined" in part.name for part in written)
+    else:
+        np.testing.assert_array_equal(open_cube(f"{path}:determined").data.compute()[0], determined)
+
+
 @pytest.fixture
 def cube() -> Cube:
     return Cube.from_array(np.arange(1, 61, dtype=np.float32).reshape(3, 4, 5), wavelengths=[450.0, 550.0, 650.0])

@@ -7,31 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from situations import situation_of
 
-from hsimisr.inversion import lmmse
-from hsimisr.inversion.config import LmmseConfig
 from hsimisr.networks.features import LEADING, detail_of
 from hsimisr.networks.refiner import LOG_VARIANCE, Refiner, RefinerShape
-from hsimisr.networks.situation import Situation
-from hsimisr.physics.types import FrameMotion
 
 SMALL = RefinerShape(width=8, blocks=1, stages=2, evidence=8, groups=2)
-
-
-def motions_of(observations):
-    return [FrameMotion(np.array([[1, 0, dy], [0, 1, dx], [0, 0, 1.0]])) for dy, dx in observations.operator.shifts]
-
-
-def situation_of(problem):
-    found = lmmse.follow_contrast(
-        lmmse.solve(problem.observations, problem.prior, LmmseConfig(tolerance=1e-6)), LmmseConfig()
-    )
-    return Situation.of(found, motions_of(problem.observations))
-
-
-@pytest.fixture
-def situation(drawn_problem):
-    return situation_of(drawn_problem(shape=(12, 15)))
 
 
 def repeated(consistency, times):

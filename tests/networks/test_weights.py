@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from hsimisr.errors import ReadError
 from hsimisr.networks.refiner import Refiner, RefinerShape, Support
-from hsimisr.networks.weights import SHIPPED, SINGLE_FRAME, load_refiner, read_provenance, save_refiner
+from hsimisr.networks.weights import SHIPPED, SINGLE_FRAME, load_refiner, read_provenance, save_network
 from hsimisr.training.recipe import Recipe
 
 SHAPE = RefinerShape(width=8, blocks=1, stages=3, evidence=4, groups=2)
@@ -25,7 +25,7 @@ def path(tmp_path):
 def test_weights_shape_and_provenance_come_back(path):
     torch.manual_seed(0)
     refiner = Refiner(SHAPE)
-    save_refiner(refiner, path, {"recipe": {"seed": 3}})
+    save_network(refiner, path, {"recipe": {"seed": 3}})
     found = load_refiner(path)
     assert found.shape == SHAPE
     assert not found.training
@@ -37,9 +37,9 @@ def test_weights_shape_and_provenance_come_back(path):
 
 def test_what_supports_single_frames_comes_back(path):
     support = Support(0.75, 0.3, -0.02, 16)
-    save_refiner(Refiner(SHAPE), path, {SINGLE_FRAME: asdict(support)})
+    save_network(Refiner(SHAPE), path, {SINGLE_FRAME: asdict(support)})
     assert load_refiner(path).support == support
-    save_refiner(Refiner(SHAPE), path, {SINGLE_FRAME: None})
+    save_network(Refiner(SHAPE), path, {SINGLE_FRAME: None})
     assert load_refiner(path).support is None
 
 

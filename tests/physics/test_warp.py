@@ -13,7 +13,7 @@ from hsimisr.physics.canvas import Canvas
 from hsimisr.physics.motion import forward_motion
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import FrameMotion
-from hsimisr.physics.warp import WarpOperator
+from hsimisr.physics.warp import WarpOperator, warped
 
 CPU = torch.device("cpu")
 EPS = float(np.finfo(np.float32).eps)
@@ -89,6 +89,15 @@ def test_one_frame_is_as_if_it_were_alone():
         assert torch.equal(together.derivative(x)[k], alone.derivative(x)[0])
         assert together.phases[k].shape == alone.phases[0].shape
         assert torch.equal(together.phases[k], alone.phases[0])
+
+
+@pytest.mark.parametrize("kind", ["affine", "homography", "local"])
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_a_frame_that_stays_shows_of_a_moved_image_what_a_frame_that_moved_shows(kind, scale):
+    """Splines go through the pixels, so that nothing is interpolated a second time."""
+    moved, still = operator_of([motion_of(kind)], scale=scale), operator_of([FrameMotion(np.eye(3))], scale=scale)
+    x = blobs(moved.canvas)
+    assert (still.forward(warped(still.canvas, x, motion_of(kind))) - moved.forward(x)).abs().max() <= 100 * EPS
 
 
 def test_whole_pixels_by_which_a_frame_was_moved_do_not_change_what_it_shows():

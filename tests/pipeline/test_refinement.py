@@ -13,7 +13,7 @@ from hsimisr.cube import FrameStack
 from hsimisr.errors import ConfigError, ReadError
 from hsimisr.geometry import View
 from hsimisr.networks.refiner import Refiner, RefinerShape
-from hsimisr.networks.weights import SINGLE_FRAME, load_refiner, save_refiner
+from hsimisr.networks.weights import SINGLE_FRAME, load_refiner, save_network
 from hsimisr.pipeline import tiled
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.context import Context
@@ -34,7 +34,7 @@ def weights(tmp_path_factory):
     torch.manual_seed(0)
     refiner = Refiner(RefinerShape(width=8, blocks=1, stages=1, evidence=8, groups=2))
     torch.nn.init.normal_(refiner.residual_head.weight, std=0.1)
-    save_refiner(refiner, path, {})
+    save_network(refiner, path, {})
     return path
 
 
@@ -81,7 +81,7 @@ def test_one_frame_cannot_be_judged(stack, refined):
 def test_one_frame_is_refined_as_far_as_validation_elsewhere_supports(stack, refined, weights, tmp_path):
     support = {"weight": 0.5, "gain_db": 0.31, "worst_db": -0.01, "situations": 16}
     examined = tmp_path / "examined.safetensors"
-    save_refiner(load_refiner(weights), examined, {SINGLE_FRAME: support})
+    save_network(load_refiner(weights), examined, {SINGLE_FRAME: support})
     one = FrameStack(stack.frames[:1])
     half, linear, full = (
         refined(frames=one, weights=str(path), gate=gate)
@@ -129,7 +129,7 @@ def _steps_until_adaptation(simulation, config, carry_out):
 
 def test_only_the_lmmse_can_be_refined(stack, weights):
     config = PipelineConfig.build(sets=["invert.method=tv", f"refine={{method: refiner, weights: {weights}}}"])
-    with pytest.raises(ConfigError, match=r"refine\.method=refiner needs invert\.method=lmmse"):
+    with pytest.raises(ConfigError, match=r"learned stages.* need invert\.method=lmmse"):
         refine(stack, config)
 
 

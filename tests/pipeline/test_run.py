@@ -90,9 +90,10 @@ def test_one_frame_gives_its_single_image_estimate(simulation, carry_out):
     view = View(0, 32, 0, 32)
     window = read_window(stack, result.scene.subspace.bad, view, 0, result.scene.registration)
     eigen = FrameWindow(window.project(result.scene.subspace), window.masks, window.starts)
-    mean, variance = invert(eigen, result.scene, view, LmmseConfig(), torch.device("cpu"))
+    mean, posterior = invert(eigen, result.scene, view, LmmseConfig(), torch.device("cpu"))
     assert np.array_equal(result.estimate.mean, mean)
-    assert np.array_equal(result.estimate.variance, variance)
+    assert np.array_equal(result.estimate.variance, posterior.variance)
+    assert np.array_equal(result.estimate.determined, posterior.determined)
     assert np.array_equal(result.scene.registration.shifts, np.zeros((1, 2)))
 
 

@@ -95,21 +95,19 @@ def modelled(frames, *sets, bad=None, **more):
 
 
 def test_noise_that_is_found_comes_with_standard_errors_and_none_at_bad_bands(simulation):
-    told, bad = [], np.zeros(simulation.frames.shape[1], bool)
+    bad = np.zeros(simulation.frames.shape[1], bool)
     bad[3] = True
-    scene = modelled(simulation.frames, bad=bad, on_noise=told.append)
-    (noise,) = told
-    assert np.array_equal(noise.sigma, scene.noise, equal_nan=True)
-    assert np.array_equal(np.isnan(noise.stderr), bad)
+    scene = modelled(simulation.frames, bad=bad)
+    assert np.array_equal(np.isnan(scene.noise_stderr), bad)
     pixels = simulation.frames[:, 0].size
-    assert (noise.stderr[~bad] > 0.99 * noise.sigma[~bad] / np.sqrt(2 * pixels)).all()
+    assert (scene.noise_stderr[~bad] > 0.99 * scene.noise[~bad] / np.sqrt(2 * pixels)).all()
 
 
 def test_fixed_noise_stays_as_it_was_given(simulation):
-    told, sigma = [], 1.5 * simulation.sigma
-    scene = modelled(simulation.frames, f"noise={sigma.tolist()}", on_noise=told.append)
+    sigma = 1.5 * simulation.sigma
+    scene = modelled(simulation.frames, f"noise={sigma.tolist()}")
     assert np.array_equal(scene.noise, sigma)
-    assert not told
+    assert scene.noise_stderr is None
     assert (modelled(simulation.frames, "noise=0.02").noise == 0.02).all()
 
 

@@ -134,6 +134,21 @@ def test_how_well_the_psf_is_known_is_saved_with_it(new_desk, desk, tmp_path) ->
             assert (psf.kind, psf.stderr) == (scene.psf, scene.psf_stderr)
 
 
+def test_how_well_the_noise_is_known_is_saved_with_it(new_desk, desk, tmp_path) -> None:
+    """As the run told, also one that only used the motions; noise that was given has no error."""
+    session, path = desk.session, tmp_path / "registration.json"
+    session.include(session.frames[2], False)
+    given = replace(desk.result().scene, noise_stderr=None)
+    found = replace(given, noise_stderr=given.noise / 50)
+    for fixed in (False, True):
+        for scene in (given, found):
+            session.alignment.fix(fixed)
+            session.alignment.take_run(session.included, scene, None)
+            plan_saving(session, path).write()
+            told = read_registration_file(path).noise_stderr
+            assert told == (None if scene is given else pytest.approx(found.noise_stderr))
+
+
 def test_without_frames_nothing_can_be_loaded(desk, tmp_path) -> None:
     desk.viewer.layers.clear()
     with pytest.raises(StackError, match="no frames that it could belong to"):

@@ -10,6 +10,7 @@ import pytest
 from hsimisr.geometry import apply_motion, hr_to_lr, translation
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import FrameMotion, PowerSpectrum, Registration, SceneModel, Subspace
+from hsimisr.registration import bounds
 from hsimisr.registration.bounds import known_scene_bound, unknown_scene_bound
 
 PSF = "mtf:0.29"
@@ -175,3 +176,11 @@ def test_a_motion_that_turns_counts_as_its_shift_at_the_middle():
     turned = Registration((FrameMotion(np.eye(3)), FrameMotion(turn, model="affine")))
     bound = unknown_scene_bound(replace(plain, registration=turned), shape)
     assert bound == pytest.approx(unknown_scene_bound(plain, shape))
+
+
+def test_large_frames_need_no_more_frequencies_than_small_ones(monkeypatch):
+    """What a few frequencies tell is what all of them do, but for the lowest, which tell little of a shift."""
+    scene = scene_of(np.array([[0, 0], [0.3, -0.45], [-1.2, 0.6]]), 2, 1.7)
+    few = unknown_scene_bound(scene, (96, 80))
+    monkeypatch.setattr(bounds, "ENOUGH", 96)
+    assert few == pytest.approx(unknown_scene_bound(scene, (96, 80)), rel=0.02, abs=1e-9)

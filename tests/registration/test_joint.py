@@ -122,6 +122,31 @@ def test_an_error_that_all_frames_share_is_found(town, eigen_frames):
     assert not error[0].any()
 
 
+def test_an_affine_error_that_all_frames_share_is_found(turned_frames):
+    """A tenth of it is left at most, and the reference is still what the others are measured against."""
+    true = turned_frames.simulation.registration.frames
+    off = translation(np.array([0.06, -0.04])) @ np.array([[1.001, -0.002, 0], [0.002, 0.999, 0], [0, 0, 1]])
+    motions = (true[0], *(replace(m, matrix=off @ m.matrix) for m in true[1:]))
+    prior = PowerSpectrum(turned_frames.prior.frequency, turned_frames.prior.power[:3])
+    found = refined(town_seen(turned_frames, motions), prior, motions, 6, "affine")
+    given, left = (turned_frames.position_errors(Registration(tuple(by))) for by in (motions, found.motions))
+    assert np.abs(left).mean() < 0.1 * np.abs(given).mean()
+    assert np.array_equal(found.motions[0].matrix, np.eye(3))
+
+
+def test_an_image_to_begin_from_ends_at_the_same_place(town, eigen_frames):
+    """Its pixels are trusted as they were when it was found."""
+    _, prior, true = town
+    off = 0.05 * np.random.default_rng(0).choice([-1, 1], (len(true), 2)) * (np.arange(len(true)) > 0)[:, None]
+    motions = tuple(replace(m, matrix=translation(d) @ m.matrix) for m, d in zip(true, off, strict=True))
+    seen = town_seen(eigen_frames, motions)
+    start = lmmse.solve(seen, prior, EXACT)
+    begun = refined(seen, prior, motions, 6, start=start)
+    anew = refined(seen, prior, motions, 6)
+    assert shifts_of(begun.motions) == pytest.approx(shifts_of(anew.motions), abs=10 * ENOUGH)
+    assert torch.equal(begun.equations.observations.weight, start.equations.observations.weight)
+
+
 def test_moving_the_image_is_moving_every_frame(town):
     observations, _, _ = town
     canvas, move = observations.canvas, torch.tensor([0.21, -0.34])

@@ -11,6 +11,7 @@ from hsimisr.errors import Cancelled
 from hsimisr.geometry import View
 from hsimisr.inversion.invert import observe
 from hsimisr.physics.types import Registration
+from hsimisr.registration.bounds import unknown_scene_bound
 from hsimisr.registration.config import GaussNewtonConfig, JointConfig
 from hsimisr.registration.refine import _next_model, _refined, refine_jointly, strongest
 from hsimisr.registration.register import register_pairs, richer_models
@@ -67,7 +68,8 @@ def test_models_judged_together_are_judged_as_each_alone(kind, request):
     given = request.getfixturevalue(kind)
     view, config = View.whole(given.frames[0].shape[1:]), JointConfig(steps=2)
     window, scene = strongest(given.window, given.scene(paired(given, model="translation")))
-    found, scene = _refined(window, scene, view, "translation", config, given.device, None)
+    bound = unknown_scene_bound(scene, view.shape)
+    found, scene = _refined(window, scene, view, "translation", config, bound, given.device, None)
     richer = richer_models("translation", "auto")
     alone = [model for model in richer if _next_model([model], found, scene) is not None]
     assert _next_model(richer, found, scene) == (alone[0] if alone else None)

@@ -90,13 +90,15 @@ def refine(
 def _save(
     out: Path, result: Result | TiledResult, grid: Grid, stack: FrameStack, seed: int, target: Cube | None
 ) -> None:
-    from hsimisr.pipeline.export import refined_cube, uncertainty_cube
+    from hsimisr.pipeline.export import determined_map, refined_cube, uncertainty_cube
 
     cube = refined_cube(result, stack.reference_frame)
     provenance = _provenance(result, [frame.name for frame in stack.frames], seed)
     if target is not None:
         provenance["metrics"] = metrics.evaluate(target.read(), cube.read(), grid.scale).summary()
-    write_cube(out, cube, uncertainty_cube(result, stack.reference_frame), provenance)
+    determined = determined_map(result)
+    provenance["determined_share"] = None if determined is None else float(determined.mean())
+    write_cube(out, cube, uncertainty_cube(result, stack.reference_frame), provenance, determined)
     sidecar = Path(f"{out}.json")
     sidecar.write_text(to_json(provenance), encoding="utf-8")
     _report(out, result, grid, provenance)
@@ -119,6 +121,7 @@ def _provenance(result: Result | TiledResult, names: list[str], seed: int) -> di
         "learned": result.diagnostics.get("learned"),
         "psf": result.scene.psf,
         "rank": result.scene.subspace.rank,
+        "bar_scale": None if result.scene.bar_scale is None else result.scene.bar_scale.tolist(),
         "frames": [
             {
                 "name": name,
@@ -142,8 +145,11 @@ def _report(out: Path, result: Result | TiledResult, grid: Grid, provenance: dic
         f"from {used} of {total} frames, {scene.subspace.rank} eigen-images, "
         f"{sum(provenance['timings'].values()):.1f} s"
     )
-    for gate in (provenance["learned"] or {}).get("refine", []):
-        typer.echo(f"learned refinement: {gate['reason']}")
+    if provenance["determined_share"] is not None:
+        typer.echo(f"the frames determine {provenance['determined_share']:.0%} of the detail, the rest is inferred")
+    for stage, name in (("refine", "learned refinement"), ("diffuse", "diffusion")):
+        for gate in (provenance["learned"] or {}).get(stage, []):
+            typer.echo(f"{name}: {gate['reason']}")
     for frame in provenance["frames"]:
         if frame["reason"]:
             typer.echo(f"{'left out' if frame['excluded'] else 'note on'} {frame['name']}: {frame['reason']}")

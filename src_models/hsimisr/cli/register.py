@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,6 @@ from hsimisr.io.open import open_frames
 from hsimisr.io.write import check_folder
 from hsimisr.physics.types import Float32, Registration, SceneModel
 from hsimisr.pipeline.config import PipelineConfig
-
-if TYPE_CHECKING:
-    from hsimisr.physics.noise import FoundNoise
 
 Bound = npt.NDArray[np.float64]
 
@@ -51,7 +48,6 @@ def register(
 
     use_available_threads()
     bounds: list[Bound] = []
-    noise: list[FoundNoise] = []
 
     def bound(fitted: SceneModel, images: Float32, view: View) -> None:
         """Bounds for the part that the motion was found from, its estimate taken for the scene."""
@@ -59,15 +55,14 @@ def register(
 
     with ProgressBar() as bar:
         context = Context(0, choose_device(device), 0, bar, threading.Event())
-        scene = estimate_scene(stack, settings, context, on_fitted=bound, on_noise=noise.append)
+        scene = estimate_scene(stack, settings, context, on_fitted=bound)
     sources = [frame.source for frame in stack.frames if frame.source is not None]
-    noise_stderr = noise[0].stderr if noise else None
-    write_registration(out, scene.registration, sources, scene.noise, scene.psf, scene.psf_stderr, noise_stderr)
+    write_registration(out, scene.registration, sources, scene.noise, scene.psf, scene.psf_stderr, scene.noise_stderr)
     Console().print(motion_table(scene.registration, stack, *bounds))
     typer.echo("bound, known: the least standard error of a shift (Cramér-Rao), and the least if the scene were known")
     if scene.psf_stderr is not None:
         typer.echo(f"PSF found from the frames: {scene.psf}, width ± {scene.psf_stderr[0]:.2f} px")
-    typer.echo(noise_line(scene.noise, noise_stderr))
+    typer.echo(noise_line(scene.noise, scene.noise_stderr))
 
 
 def motion_table(registration: Registration, stack: FrameStack, unknown: Bound, known: Bound) -> Table:

@@ -22,7 +22,7 @@ from hsimisr.inversion.config import (
 )
 from hsimisr.inversion.iterative import back_project, total_variation
 from hsimisr.inversion.robust import solve_robustly
-from hsimisr.inversion.variance import posterior_variance
+from hsimisr.inversion.variance import Posterior, posterior_of
 from hsimisr.physics.canvas import Canvas
 from hsimisr.physics.observations import Observations, lay_out
 from hsimisr.physics.psf import Psf
@@ -65,8 +65,8 @@ def invert(
     device: torch.device,
     with_variance: bool = True,
     on_step: OnStep | None = None,
-) -> tuple[Float32, Float32 | None]:
-    """Mean and variance ``(r, H, W)`` of the view's eigen-images; baselines have no variance.
+) -> tuple[Float32, Posterior | None]:
+    """Mean ``(r, H, W)`` of the view's eigen-images and what is left open of them; baselines don't know that.
 
     Args:
         on_step: called before each iteration; may raise to stop.
@@ -89,10 +89,7 @@ def invert(
     if isinstance(config, LmmseConfig):
         found = solve_view(window, scene, view, config, device, on_step)
         used = found.equations.observations
-        variance = (
-            posterior_variance(used, scene.prior, Psf.parse(scene.psf), found.contrast) if with_variance else None
-        )
-        return lmmse.view_image(used.canvas, found.spectrum), variance
+        return lmmse.view_image(used.canvas, found.spectrum), posterior(found, scene) if with_variance else None
     observations = observe(window, scene, view, device)
     canvas = observations.canvas
     margin_grid = Grid(grid.scale, canvas.origin, canvas.hr_shape)
@@ -120,6 +117,15 @@ def solve_view(
         observations = lmmse.inflated(observations, scene.registration, scene.prior, Psf.parse(scene.psf))
     found = solve_robustly(observations, scene.prior, config, on_step)
     return lmmse.follow_contrast(found, config, scene.contrast_levels, on_step)
+
+
+def posterior(found: lmmse.Solution, scene: SceneModel) -> Posterior:
+    """What a solution leaves open of its view, error bars calibrated; detail counts as it does in the bands."""
+    power = (scene.subspace.basis.astype(float) ** 2).sum(0)
+    left = posterior_of(found.equations.observations, scene.prior, Psf.parse(scene.psf), power, found.contrast)
+    if scene.bar_scale is None:
+        return left
+    return replace(left, variance=left.variance * (scene.bar_scale[:, None, None] ** 2).astype(np.float32))
 
 
 def eigen_offset(subspace: Subspace, motion: FrameMotion) -> npt.NDArray[np.float64]:

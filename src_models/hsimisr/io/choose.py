@@ -13,7 +13,8 @@ import numpy as np
 
 from hsimisr.errors import ReadError
 
-STD = "std"
+STD, DETERMINED = "std", "determined"
+"""Variables beside the cube in files that this package wrote."""
 SMALLEST_SIDE = 4  # pixels; below that a 2-D array is a table, not an image
 _MASK = re.compile(r"(^|[_/])(map|mask|gt|label|labels|ground_?truth)$", re.IGNORECASE)
 
@@ -76,7 +77,7 @@ def check_real(path: Path, entry: Entry) -> None:
 
 
 def _is_image(entry: Entry) -> bool:
-    named_otherwise = entry.name == STD or _MASK.search(entry.name) is not None
+    named_otherwise = entry.name in (STD, DETERMINED) or _MASK.search(entry.name) is not None
     return entry.dtype.kind in "uifc" and 2 <= len(entry.shape) <= 4 and 0 not in entry.shape and not named_otherwise
 
 

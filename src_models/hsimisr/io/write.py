@@ -9,17 +9,25 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from hsimisr.cube import Cube
 from hsimisr.errors import WriteError
 from hsimisr.io.record import to_record
 
-Writer = Callable[[Path, Cube, Cube | None, str], None]
+Map = npt.NDArray[np.float32]
+Writer = Callable[[Path, Cube, Cube | None, str, Map | None], None]
 
 CHOICES = ".hdr (ENVI), .tif (GeoTIFF), .nc (NetCDF-4), .mat (MATLAB), .zarr or .npz"
 
 
 def write_cube(
-    path: Path, cube: Cube, std: Cube | None = None, provenance: Mapping[str, Any] | None = None
+    path: Path,
+    cube: Cube,
+    std: Cube | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    determined: Map | None = None,
 ) -> list[Path]:
     """Write a cube; nothing that exists already is touched before everything is written.
 
@@ -29,6 +37,8 @@ def write_cube(
         std: its standard deviation ``(band, y, x)``, saved as variable `std`, or as ``<stem>_std`` in formats
             that hold one cube.
         provenance: how the cube was made; comes back in ``extra["provenance"]``.
+        determined: share ``(h, w)`` of the detail that is measured, not inferred, on the grid of the LR frames that
+            the cube was made from; saved as variable `determined` in formats that hold several.
 
     Returns:
         The files (or Zarr folder) that were written.
@@ -42,7 +52,7 @@ def write_cube(
         raise WriteError(f"{path}: the standard deviation has shape {std.data.shape}, the cube {cube.data.shape}")
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
-            write(Path(folder) / path.name, cube, std, to_record(cube, provenance))
+            write(Path(folder) / path.name, cube, std, to_record(cube, provenance), determined)
             return _move(Path(folder), path.parent)
     except OSError as error:
         reason = error.strerror or error
@@ -71,9 +81,13 @@ def _writer(path: Path) -> Writer:
     """The writer of a format; its libraries load only when it is used."""
     match path.suffix.lower():
         case ".hdr":
-            from hsimisr.io.write_envi import write
+            from hsimisr.io.write_envi import write as write_envi
+
+            return _of_one_cube(write_envi)
         case ".tif" | ".tiff":
-            from hsimisr.io.write_tiff import write
+            from hsimisr.io.write_tiff import write as write_tiff
+
+            return _of_one_cube(write_tiff)
         case ".nc":
             from hsimisr.io.write_netcdf import write
         case ".mat":
@@ -85,6 +99,11 @@ def _writer(path: Path) -> Writer:
         case suffix:
             raise WriteError(f"{path}: {suffix or 'no suffix'} is no format cubes are written in; choose {CHOICES}")
     return write
+
+
+def _of_one_cube(write: Callable[[Path, Cube, Cube | None, str], None]) -> Writer:
+    """The writer of a format that holds one cube a file, and no map of another grid."""
+    return lambda path, cube, std, record, _: write(path, cube, std, record)
 
 
 def _move(folder: Path, target: Path) -> list[Path]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hsimisr.cube import Cube
 from hsimisr.errors import WriteError
-from hsimisr.io.choose import STD
+from hsimisr.io.choose import DETERMINED, STD
 from hsimisr.io.crs import to_wkt
 from hsimisr.io.read_hdf5 import RECORD
 from hsimisr.io.stored import Transform
@@ -20,8 +20,8 @@ from hsimisr.io.stored import Transform
 MAPPING = "spatial_ref"
 
 
-def write(path: Path, cube: Cube, std: Cube | None, record: str) -> None:
-    """Write the variables `cube` and `std` with their coordinates."""
+def write(path: Path, cube: Cube, std: Cube | None, record: str, determined: npt.NDArray[np.float32] | None) -> None:
+    """Write the variables `cube`, `std` and `determined` with their coordinates."""
     if cube.data.dtype.kind not in "uif" or cube.data.dtype == np.float16:
         raise WriteError(f"{path.name}: NetCDF has no type {cube.data.dtype}; convert the cube to float32")
     with h5py.File(path, "w", track_order=True) as file:
@@ -30,6 +30,8 @@ def write(path: Path, cube: Cube, std: Cube | None, record: str) -> None:
         _variable(file, "cube", cube)
         if std is not None:
             _variable(file, STD, std)
+        if determined is not None:
+            _map(file, DETERMINED, determined)
         file.create_dataset(RECORD, data=record, dtype=h5py.string_dtype())
 
 
@@ -87,6 +89,16 @@ def _variable(file: h5py.File, name: str, cube: Cube) -> None:
     if cube.wavelengths is not None:
         variable.attrs["coordinates"] = "wavelength"
     da.store(cube.data, variable, lock=True)
+
+
+def _map(file: h5py.File, name: str, image: npt.NDArray[np.float32]) -> None:
+    """An image on the grid of the LR frames, which shares its corners with the cube's."""
+    variable = file.create_dataset(name, data=image, compression="gzip", compression_opts=1)
+    for axis, dimension in enumerate(("y", "x")):
+        along = np.asarray(file[dimension])
+        centres = along.reshape(image.shape[axis], -1).mean(1)
+        _dimension(file, f"{dimension}_frame", centres, long_name="pixel centre of the frames")
+        variable.dims[axis].attach_scale(file[f"{dimension}_frame"])
 
 
 def _dimension(file: h5py.File, name: str, values: npt.NDArray[Any], **attributes: str) -> None:

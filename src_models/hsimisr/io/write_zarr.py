@@ -1,4 +1,4 @@
-"""Zarr groups: arrays `cube` and `std` (band, y, x), written chunk by chunk, and the metadata as arrays."""
+"""Zarr groups: `cube` and `std` (band, y, x), written chunk by chunk, `determined` (y, x), metadata as arrays."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from pathlib import Path
 
 import dask.array as da
 import numpy as np
+import numpy.typing as npt
 import zarr
 
 from hsimisr.cube import Cube
-from hsimisr.io.choose import STD
+from hsimisr.io.choose import DETERMINED, STD
 from hsimisr.io.read_zarr import RECORD
 
 CHUNK = 64
 
 
-def write(path: Path, cube: Cube, std: Cube | None, record: str) -> None:
+def write(path: Path, cube: Cube, std: Cube | None, record: str, determined: npt.NDArray[np.float32] | None) -> None:
     """Write the group."""
     group = zarr.create_group(path, attributes={RECORD: record})
     for name, image in (("cube", cube), (STD, std)):
@@ -30,6 +31,8 @@ def write(path: Path, cube: Cube, std: Cube | None, record: str) -> None:
         )
         whole_chunks = image.data.rechunk(tuple(-(-size // CHUNK) * CHUNK for size in image.data.chunksize))
         da.store(whole_chunks, array, lock=False)  # type: ignore[arg-type]  # a Zarr array takes slices
+    if determined is not None:
+        group.create_array(DETERMINED, data=determined, dimension_names=("y_frame", "x_frame"))
     vectors = {"wavelength_nm": cube.wavelengths, "fwhm_nm": cube.fwhm, "bad_bands": cube.bad.astype(np.uint8)}
     for name, values in vectors.items():
         if values is not None:

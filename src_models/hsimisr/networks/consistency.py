@@ -24,9 +24,14 @@ STEPS, TOLERANCE = 30, 1e-2
 
 @dataclass(frozen=True, eq=False)
 class Consistency(ABC):
-    """The step for one set of observations, for any strength."""
+    """The step for one set of observations, for any strength.
+
+    Attributes:
+        precision: of the scene's prior, Q ``(r, s*s, h, w//2+1)``.
+    """
 
     observations: Observations
+    precision: torch.Tensor
 
     @staticmethod
     def of(equations: NormalEquations) -> Consistency:
@@ -72,7 +77,8 @@ class ClosedConsistency(Consistency):
         root = _columns(precision).rsqrt()
         scaled = root[..., :, None] * blocks * root[..., None, :]
         gain, vectors = torch.linalg.eigh(scaled.to(torch.complex128))  # single precision fails on repeated zeros
-        return cls(o, root[..., :, None] * vectors.to(blocks.dtype), gain.clamp_min(0).to(root.dtype))
+        basis = root[..., :, None] * vectors.to(blocks.dtype)
+        return cls(o, precision, basis, gain.clamp_min(0).to(root.dtype))
 
     def posterior(self, image: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
         canvas = self.observations.canvas
@@ -82,7 +88,8 @@ class ClosedConsistency(Consistency):
         return canvas.to_image(solved.transpose(1, 2).reshape(spectrum.shape))
 
     def first(self, kept: int) -> Self:
-        return replace(self, observations=self.observations.first(kept), basis=self.basis[:kept], gain=self.gain[:kept])
+        o, precision = self.observations.first(kept), self.precision[:kept]
+        return replace(self, observations=o, precision=precision, basis=self.basis[:kept], gain=self.gain[:kept])
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +97,9 @@ class SolvedConsistency(Consistency):
     """Any motion: conjugate gradients, preconditioned by the frames' power alone.
 
     Attributes:
-        precision: Q ``(r, s*s, h, w//2+1)``.
         power: diagonal of A'WA in orthonormal Fourier coordinates, ``(r, L, s*s)``.
     """
 
-    precision: torch.Tensor
     power: torch.Tensor
 
     @classmethod

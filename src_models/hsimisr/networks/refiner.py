@@ -13,24 +13,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import EllipsisType
+from typing import Literal
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-from hsimisr.networks.deformable import GuidedDeformableAttention, zeroed
+from hsimisr.networks.deformable import zeroed
 from hsimisr.networks.essa import EssaAttention
-from hsimisr.networks.features import (
-    EVEN,
-    FRAME_CHANNELS,
-    LEADING,
-    ODD,
-    QUERY_CHANNELS,
-    even_features,
-    frame_features,
-    odd_features,
-    query_features,
-)
+from hsimisr.networks.evidence import EvidenceBranch
+from hsimisr.networks.features import EVEN, LEADING, ODD, even_features, odd_features
 from hsimisr.networks.situation import Situation
 from hsimisr.settings import Settings
 
@@ -48,6 +40,7 @@ BRANCH = 0.3
 class RefinerShape(Settings):
     """The size of a refiner; stored with its weights."""
 
+    kind: Literal["refiner"] = "refiner"
     width: int = 32
     blocks: int = 6
     stages: int = 1
@@ -104,9 +97,7 @@ class Refiner(nn.Module):
         self.shape = shape or RefinerShape()
         self.support = support
         width, evidence, groups = self.shape.width, self.shape.evidence, self.shape.groups
-        self.frame_encoder = _encoder(FRAME_CHANNELS, evidence)
-        self.query_encoder = _encoder(QUERY_CHANNELS, evidence)
-        self.alignment = GuidedDeformableAttention(evidence, groups)
+        self.evidence = EvidenceBranch(evidence, groups)
         self.stem = Stem(ODD + groups, EVEN, width)
         self.stage_bias = nn.Parameter(torch.zeros(self.shape.stages, width))
         self.trunk = nn.Sequential(*(Block(width) for _ in range(self.shape.blocks)))
@@ -115,19 +106,9 @@ class Refiner(nn.Module):
         )
         self.strength = nn.Parameter(torch.full((self.shape.stages, LEADING), MODERATE))
 
-    def gather_evidence(self, situation: Situation) -> torch.Tensor:
-        """What the frames' residuals show of the n leading eigen-images ``(n, groups, H, W)``; odd in their sign."""
-        frames = self.frame_encoder(frame_features(situation))
-        query = self.query_encoder(query_features(situation)[None])[0]
-        weight = situation.observations.weight
-        seen = weight / weight.amax().clamp_min(1e-6)
-        residual = situation.residual[:, :LEADING].asinh()
-        gathered = self.alignment(query, frames, residual, situation.positions, seen)
-        return functional.interpolate(gathered, situation.canvas.hr_shape, mode="bilinear")
-
     def begin(self, situation: Situation) -> Beginning:
         """The part of a refinement that stays as it is while only the last block and the heads learn."""
-        evidence = self.gather_evidence(situation)
+        evidence = self.evidence(situation)
         return Beginning(evidence, self._features(situation, situation.image, evidence, 0))
 
     def forward(self, situation: Situation, beginning: Beginning | None = None) -> Refined:
@@ -198,12 +179,6 @@ class Block(nn.Module):
         inner = functional.gelu(self.spatial(x) + self.spectral(everything))
         out = torch.add(x, self.contract(inner), alpha=BRANCH)
         return torch.add(out, self.attention(everything, x), alpha=BRANCH)
-
-
-def _encoder(inputs: int, channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, channels, 3, padding=1), nn.GELU(), nn.Conv2d(channels, channels, 3, padding=1)
-    )
 
 
 def _near(situation: Situation) -> Near:

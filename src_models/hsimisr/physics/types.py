@@ -154,10 +154,12 @@ class SceneModel:
     """Everything that is estimated once per stack and shared by every view and tile.
 
     `psf` is the specification text (see `hsimisr.physics.psf`), `psf_stderr` the standard errors of its two widths and
-    its angle where it was found from the frames; `misfit` ``(K, r)`` is the variance that the frames
+    its angle where it was found from the frames; `noise_stderr` ``(B,)`` those of the noise, data units, where that was
+    found from the frames, NaN at bad bands; `misfit` ``(K, r)`` is the variance that the frames
     show beyond the noise, in units of it, or None for 1; `contrast_levels` are what local contrast is measured against
-    (see `hsimisr.inversion.contrast`); `provisional` marks a model estimated from a view alone, which
-    cannot be exported.
+    (see `hsimisr.inversion.contrast`); `bar_scale` ``(r,)`` is what the standard deviations of the posterior are
+    multiplied by (see `hsimisr.uncertainty`), or None for 1; `provisional` marks a model estimated from a view alone,
+    which cannot be exported.
     """
 
     registration: Registration
@@ -169,6 +171,8 @@ class SceneModel:
     misfit: Float64 | None = None
     contrast_levels: tuple[float, ...] = ()
     psf_stderr: tuple[float, float, float] | None = None
+    noise_stderr: Float64 | None = None
+    bar_scale: Float64 | None = None
 
     @property
     def noise(self) -> Float64:
@@ -187,6 +191,9 @@ class Estimate:
         residual_variance: variance per band ``(B,)`` outside the subspace, data units squared, or None.
         measured: ``(h, w)`` on the LR grid, False where no frame holds data and nothing is claimed, or None for all.
         learned: ``(h, w)`` on the LR grid, how far a learned stage was followed, 0 to 1, or None without one.
+        determined: ``(h, w)`` on the LR grid, the share of the detail that the frames determine, 0 to 1, or None where
+            a method has no variance. Detail is what no single LR frame can carry: frequencies beyond its Nyquist
+            frequency; the rest of it is inferred, by the prior or by a learned stage.
         method: the name of the method that made it.
     """
 
@@ -198,6 +205,7 @@ class Estimate:
     residual_variance: Float64 | None = None
     measured: npt.NDArray[np.bool_] | None = None
     learned: Float32 | None = None
+    determined: Float32 | None = None
     method: str = "lmmse"
 
     def bands(self, index: npt.NDArray[np.intp] | slice = slice(None)) -> Float32:

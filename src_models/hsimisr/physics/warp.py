@@ -45,8 +45,7 @@ class WarpOperator:
         warps = [_interpolation(canvas, motion, offset) for motion, offset in zip(motions, offsets, strict=True)]
         self._warps = [_to_torch(warp, device) for warp in warps]
         self._transposes = [_to_torch(warp.T.tocsr(), device) for warp in warps]
-        fy, fx = (np.cos(2 * np.pi * f / canvas.scale) for f in canvas.frequencies)
-        self._prefilter = torch.from_numpy(9 / ((2 + fy) * (2 + fx))).to(device, torch.float32)
+        self._prefilter = _prefilter(canvas, device)
         self._blur = sampling_phases(canvas, psf, np.zeros((1, 2)), device)[0]
         self.shifts = _central_shifts(canvas, motions, offsets)
         self.phases = sampling_phases(canvas, psf, self.shifts, device)
@@ -82,6 +81,19 @@ class WarpOperator:
 
     def _from_columns(self, columns: torch.Tensor) -> torch.Tensor:
         return self.canvas.to_spectrum(columns.T.reshape(-1, *self.canvas.hr_shape)) * self._prefilter
+
+
+def warped(canvas: Canvas, spectrum: torch.Tensor, motion: FrameMotion) -> torch.Tensor:
+    """Spectrum ``(r, s*s, h, w//2+1)`` of images whose content moved as a frame's does."""
+    warp = _to_torch(_interpolation(canvas, motion, np.zeros(2, np.int64)), spectrum.device)
+    columns = canvas.to_image(spectrum * _prefilter(canvas, spectrum.device)).flatten(1).T.contiguous()
+    return canvas.to_spectrum((warp @ columns).T.reshape(len(spectrum), *canvas.hr_shape))
+
+
+def _prefilter(canvas: Canvas, device: torch.device) -> torch.Tensor:
+    """What takes a spectrum to that of its cubic B-spline coefficients, ``(s*s, h, w//2+1)``."""
+    fy, fx = (np.cos(2 * np.pi * f / canvas.scale) for f in canvas.frequencies)
+    return torch.from_numpy(9 / ((2 + fy) * (2 + fx))).to(device, torch.float32)
 
 
 def _to_torch(matrix: scipy.sparse.csr_matrix, device: torch.device) -> torch.Tensor:

@@ -34,6 +34,7 @@ def blend(tiles: Iterable[tuple[View, Estimate]], view: View, area: View) -> Est
             ("variance", part.variance, part.grid.scale),
             ("residual", part.residual, 1),
             ("learned", None if part.learned is None else part.learned[None], 1),
+            ("determined", None if part.determined is None else part.determined[None], 1),
         ):
             if image is None:
                 continue
@@ -55,6 +56,7 @@ def blend(tiles: Iterable[tuple[View, Estimate]], view: View, area: View) -> Est
         residual_variance=_average(spreads),
         measured=None if measured.all() else measured,
         learned=sums["learned"][0] if "learned" in sums else None,
+        determined=sums["determined"][0] if "determined" in sums else None,
         method=last.method,
     )
 

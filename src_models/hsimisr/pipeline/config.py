@@ -12,6 +12,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from hsimisr.adaptation.config import TestTimeTrainingConfig
+from hsimisr.diffusion.config import SamplerConfig
 from hsimisr.errors import ConfigError
 from hsimisr.inversion.config import InvertConfig, LmmseConfig
 from hsimisr.networks.config import RefinerConfig
@@ -35,12 +36,16 @@ class PosteriorConfig(Settings):
     """Error bars from the posterior variance of the linear inversion."""
 
     method: Literal["posterior"] = "posterior"
+    calibrate: bool = Field(
+        True, description="widen or narrow the bars by what known scenes and frames that were left out show"
+    )
 
 
 UncertaintyConfig = Annotated[PosteriorConfig | NoStage, Field(discriminator="method")]
 
 
 RefineConfig = Annotated[RefinerConfig | NoStage, Field(discriminator="method")]
+DiffuseConfig = Annotated[SamplerConfig | NoStage, Field(discriminator="method")]
 AdaptConfig = Annotated[TestTimeTrainingConfig | NoStage, Field(discriminator="method")]
 
 
@@ -63,7 +68,7 @@ class PipelineConfig(Settings):
     invert: InvertConfig = LmmseConfig()
     refine: RefineConfig = NoStage()
     adapt: AdaptConfig = NoStage()
-    diffuse: NoStage = NoStage()
+    diffuse: DiffuseConfig = NoStage()
     uncertainty: UncertaintyConfig = PosteriorConfig()
 
     _check_psf = field_validator("psf")(check_psf_choice)

@@ -51,6 +51,11 @@ def uncertainty_cube(result: Result | TiledResult, reference: Cube) -> Cube | No
     return _from_memory(result.estimate, reference, result.estimate.std, "std")
 
 
+def determined_map(result: Result | TiledResult) -> Float32 | None:
+    """`Estimate.determined` of the view ``(h, w)``, or None where the method does not know it."""
+    return result.determined() if isinstance(result, TiledResult) else result.estimate.determined
+
+
 def _from_memory(estimate: Estimate, reference: Cube, expand: Callable[[slice], Float32], name: str) -> Cube:
     grid = estimate.grid
     chunks = _cut(reference.bands, BANDS_PER_BLOCK), (grid.shape[0],), (grid.shape[1],)

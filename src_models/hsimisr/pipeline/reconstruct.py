@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -17,11 +18,15 @@ from hsimisr.physics.types import Estimate, SceneModel
 from hsimisr.pipeline.blend import blend
 from hsimisr.pipeline.context import Context
 from hsimisr.pipeline.device import free_memory, is_out_of_memory
+from hsimisr.pipeline.events import Preview
 from hsimisr.pipeline.frames import read_window, seen_by_any
 from hsimisr.pipeline.memory import check_result, tile_side
 from hsimisr.pipeline.refinement import Refinement, prepare, refine_tile
+from hsimisr.pipeline.stages import OnImage
 from hsimisr.pipeline.tiles import SMALLEST, tiles_of
 
+PREVIEW_S = 0.5
+"""Seconds between two previews of a learned stage."""
 T = TypeVar("T")
 
 
@@ -85,25 +90,30 @@ def invert_tile(
     with_residual: bool,
     on_step: OnStep,
     refinement: Refinement | None = None,
+    on_image: OnImage = lambda _: None,
 ) -> Estimate:
     """The estimate of one tile, from the part of the frames that shows it.
 
     Args:
         on_step: called before each iteration; may raise to stop.
-        refinement: the learned stage that follows, if any.
+        refinement: the learned stages that follow, if any.
+        on_image: told the eigen-images of the tile after each step of those.
     """
     window = read_window(stack, scene.subspace.bad, tile, MARGIN, scene.registration)
     eigen = FrameWindow(window.project(scene.subspace), window.masks, window.starts)
     has_variance = with_variance and isinstance(config, LmmseConfig)
-    learned = None
+    variance = learned = determined = None
     if refinement is None:
-        image, variance = invert(eigen, scene, tile, config, device, has_variance, on_step)
+        image, posterior = invert(eigen, scene, tile, config, device, has_variance, on_step)
+        if posterior is not None:
+            variance, determined = posterior.variance, posterior.determined
     else:
         prepared = refinement.prepared.get(tile)
         if prepared is None:
-            prepared = prepare(eigen, scene, tile, config, refinement.config, device, on_step)
-        refined = refine_tile(prepared, refinement)
-        image, variance, learned = refined.mean, refined.variance, refined.learned
+            prepared = prepare(eigen, scene, tile, config, refinement.held_out, device, on_step)
+        refined = refine_tile(prepared, refinement, on_step, on_image)
+        image, variance = refined.mean, refined.variance
+        learned, determined = refined.learned, refined.determined
     residual = spread = None
     if with_residual:
         residual, spread = out_of_subspace(
@@ -118,7 +128,8 @@ def invert_tile(
         residual_variance=spread,
         measured=seen_by_any(window, scene.registration, tile),
         learned=learned,
-        method=config.method if refinement is None else refinement.config.method,
+        determined=determined if has_variance else None,
+        method=config.method if refinement is None else refinement.method,
     )
 
 
@@ -140,11 +151,20 @@ def _by_tiles(
     refinement: Refinement | None = None,
 ) -> Estimate:
     tiles = tiles_of(view, side)
+    shown = time.perf_counter()
+
+    def show(image: torch.Tensor) -> None:
+        """A preview now and then, where one tile is all there is."""
+        nonlocal shown
+        if len(tiles) == 1 and time.perf_counter() - shown > PREVIEW_S:
+            shown = time.perf_counter()
+            mean, grid = image.cpu().numpy(), Grid.of_view(view, scene.scale)
+            context.sink(Preview(context.job, "refine", Estimate(mean=mean, subspace=scene.subspace, grid=grid)))
 
     def inverted() -> Iterator[tuple[View, Estimate]]:
         for n, tile in enumerate(tiles):
-            stage, method = ("invert", config.method) if refinement is None else ("refine", refinement.config.method)
-            context.progress(stage, n, len(tiles), method)
+            method = config.method if refinement is None else refinement.method
+            context.progress("invert" if refinement is None else "refine", n, len(tiles), method)
             estimate = invert_tile(
                 stack,
                 scene,
@@ -155,6 +175,7 @@ def _by_tiles(
                 with_residual,
                 lambda _: context.check(),
                 refinement,
+                show,
             )
             yield tile, estimate
 

@@ -6,7 +6,6 @@ and PSF, a few hundred numbers fitted to all frames of the scene, are shared.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,54 +16,63 @@ import torch
 from hsimisr.adaptation.config import TestTimeTrainingConfig
 from hsimisr.adaptation.lessons import Lesson, cycle_lesson, lesson
 from hsimisr.adaptation.ttt import Adapted, Check, adapt
+from hsimisr.diffusion.config import DiffusionSettings
 from hsimisr.errors import ConfigError
 from hsimisr.geometry import View
 from hsimisr.heldout.gate import GateWeight, fixed_gate, gate
-from hsimisr.heldout.judge import Residuals, Score, held_out_frames, held_out_residuals, score
+from hsimisr.heldout.judge import Score, held_out_frames, held_out_residuals, score
 from hsimisr.heldout.predictive import predictive_variance
 from hsimisr.inversion import lmmse
 from hsimisr.inversion.config import InvertConfig, LmmseConfig
-from hsimisr.inversion.invert import FrameWindow, OnStep, solve_view
+from hsimisr.inversion.invert import FrameWindow, OnStep, posterior, solve_view
 from hsimisr.inversion.lmmse import Solution
-from hsimisr.inversion.variance import posterior_variance
 from hsimisr.networks.config import RefinerConfig
-from hsimisr.networks.refiner import Refiner, Support
+from hsimisr.networks.denoiser import Denoiser
+from hsimisr.networks.refiner import Refiner
 from hsimisr.networks.situation import Situation
-from hsimisr.networks.weights import SHIPPED, load_refiner
+from hsimisr.networks.weights import SHIPPED, SHIPPED_DENOISER, load_denoiser, load_refiner
 from hsimisr.physics.observations import Observations
-from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import Float32, FrameMotion, SceneModel
+from hsimisr.pipeline.stages import OnImage, Stage
+from hsimisr.uncertainty.determined import changed_detail, still_determined
 
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """How linear and refined estimate (ungated) predict the frames that judge, and what the gate made of it.
+    """How the estimates before and after a stage (ungated) predict the frames that judge, and what the gate made of it.
 
     The scores are None where no frame could be held out.
     """
 
+    stage: str
     gate: GateWeight
-    linear: Score | None = None
-    refined: Score | None = None
+    before: Score | None = None
+    after: Score | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Refinement:
-    """A refiner and how it is used.
+    """Learned stages and how they are used.
 
     Attributes:
+        held_out: most frames that judge.
         prepared: tiles that are prepared already.
-        verdicts: what the judges said about the tiles refined so far.
+        verdicts: what the judges said about the stages of the tiles refined so far.
     """
 
-    refiner: Refiner
-    config: RefinerConfig
+    stages: tuple[Stage, ...]
+    held_out: int = RefinerConfig().held_out
     prepared: dict[View, PreparedTile] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
 
+    @property
+    def method(self) -> str:
+        """What is asked of the last stage."""
+        return self.stages[-1].method
+
     def on(self, device: torch.device) -> Refinement:
         """The same on another device, of which no tile is prepared."""
-        return Refinement(copy.deepcopy(self.refiner).to(device), self.config)
+        return Refinement(tuple(stage.on(device) for stage in self.stages), self.held_out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +83,6 @@ class PreparedTile:
         found: the linear solution from all frames.
         motions: of those frames.
         judges: the frames held out to judge, in a situation without them; None where no frame can be spared.
-        linear: what the linear estimate without them leaves of them.
         predictive: variance ``(frames, r, h, w)`` that this should have.
         solve: the same inversion for other observations of the tile.
     """
@@ -85,7 +92,6 @@ class PreparedTile:
     motions: tuple[FrameMotion, ...]
     situation: Situation
     judges: Lesson | None
-    linear: list[Residuals]
     predictive: torch.Tensor
     solve: Callable[[Observations], Solution]
 
@@ -96,11 +102,25 @@ class PreparedTile:
 
 @dataclass(frozen=True, eq=False)
 class RefinedTile:
-    """Eigen-images and variance ``(r, H, W)`` of the tile; `learned` ``(h, w)`` is the gate's weight on the LR grid."""
+    """Eigen-images and variance ``(r, H, W)`` of the tile.
+
+    On the LR grid ``(h, w)``, `learned` is the gate's weight and `determined` the share of the detail that the frames
+    determine.
+    """
 
     mean: Float32
     variance: Float32
     learned: Float32
+    determined: Float32
+
+
+def denoiser_of(config: DiffusionSettings, device: torch.device) -> Denoiser:
+    """The denoiser that a config names, on a device; an untrained one changes nothing, whatever its weights."""
+    if config.weights == "untrained":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return Denoiser().eval().to(device)
+    return load_denoiser(SHIPPED_DENOISER if config.weights == "shipped" else Path(config.weights)).to(device)
 
 
 def refiner_of(config: RefinerConfig, device: torch.device, seed: int) -> Refiner:
@@ -117,17 +137,17 @@ def prepare(
     scene: SceneModel,
     tile: View,
     invert: InvertConfig,
-    config: RefinerConfig,
+    held_out: int,
     device: torch.device,
     on_step: OnStep,
 ) -> PreparedTile:
     """Solve a tile from all frames, and from those that do not judge.
 
     Raises:
-        ConfigError: the inversion is not the LMMSE, whose error the refiner needs to know.
+        ConfigError: the inversion is not the LMMSE, whose error the learned stages need to know.
     """
     if not isinstance(invert, LmmseConfig):
-        raise ConfigError(f"refine.method=refiner needs invert.method=lmmse, not {invert.method}")
+        raise ConfigError(f"learned stages (refine, diffuse) need invert.method=lmmse, not {invert.method}")
     found = solve_view(window, scene, tile, invert, device, on_step)
     observations = found.equations.observations
     used = scene.registration.included
@@ -137,14 +157,14 @@ def prepare(
         first = lmmse.solve(other, scene.prior, invert, on_step)
         return lmmse.follow_contrast(first, invert, scene.contrast_levels, on_step)
 
-    held = held_out_frames(observations, used.index(scene.registration.reference), config.held_out)
+    held = held_out_frames(observations, used.index(scene.registration.reference), held_out)
     held = tuple(k for k in held if bool((observations.weight[k] > 0).any()))
     situation = Situation.of(found, motions)
     if not held:
-        return PreparedTile(scene, found, motions, situation, None, [], torch.empty(0), solve)
-    judges, linear = lesson(observations, held, held, motions, solve)
+        return PreparedTile(scene, found, motions, situation, None, torch.empty(0), solve)
+    judges, _ = lesson(observations, held, held, motions, solve)
     predictive = predictive_variance(observations, held, scene.prior, judges.situation.contrast)
-    return PreparedTile(scene, found, motions, situation, judges, linear, predictive, solve)
+    return PreparedTile(scene, found, motions, situation, judges, predictive, solve)
 
 
 def adapt_to(
@@ -170,45 +190,66 @@ def adapt_to(
 
 
 @torch.no_grad()
-def refine_tile(tile: PreparedTile, refinement: Refinement) -> RefinedTile:
-    """Refine a tile as far as the frames that judge support it."""
-    canvas, refiner = tile.observations.canvas, refinement.refiner
-    refined = refiner(tile.situation)
-    verdict = _judged(tile, refinement)
-    refinement.verdicts.append(verdict)
-    gate = verdict.gate
+def refine_tile(
+    tile: PreparedTile,
+    refinement: Refinement,
+    on_step: OnStep = lambda _: None,
+    on_image: OnImage = lambda _: None,
+) -> RefinedTile:
+    """Refine a tile by one stage after another, each as far as the frames that judge support it.
+
+    Args:
+        on_step: called after each step of a stage; may raise to stop.
+        on_image: told the image ``(r, H, W)`` of the view after each step of a stage.
+    """
+    canvas, situation = tile.observations.canvas, tile.situation
     view = (slice(None), *canvas.view_slices)
-    share = gate.on_hr()[view[1:]]
-    before, after = tile.situation.image[view], refined.image[view]
-    psf = Psf.parse(tile.scene.psf)
-    linear = posterior_variance(tile.observations, tile.scene.prior, psf, tile.found.contrast)
-    variance = torch.lerp(torch.from_numpy(linear).to(after.device), refined.variance[view], share)
-    variance = variance + share * (1 - share) * (after - before) ** 2  # of a mixture of the two
+    posterior_of_view = posterior(tile.found, tile.scene)
+    linear = torch.from_numpy(posterior_of_view.variance).to(situation.image.device)
+    image, variance = situation.image, linear
+    judged = None if tile.judges is None else tile.judges.situation.image
+    untouched = torch.ones(canvas.shape, device=image.device)
+
+    def told(shown: torch.Tensor) -> None:
+        on_step(0)
+        on_image(shown[view])
+
+    for stage in refinement.stages:
+        outcome = stage(situation, image, tile.scene.subspace, told)
+        verdict, judged = _judged(tile, stage, judged, on_step)
+        refinement.verdicts.append(verdict)
+        gate = verdict.gate
+        share = gate.on_hr()[view[1:]]
+        before, after = image[view], outcome.image[view]
+        variance = torch.lerp(variance, outcome.variance(variance, linear), share)
+        variance = variance + share * (1 - share) * (after - before) ** 2  # of a mixture of the two
+        image = gate.blend(image, outcome.image)
+        untouched = untouched * (1 - gate.map)
     rows, columns = (slice(v - o, v - o + n) for v, o, n in _extent(canvas.view, canvas.origin))
-    mean = gate.blend(tile.situation.image, refined.image)[view]
-    return RefinedTile(_numpy(mean), _numpy(variance), _numpy(gate.map[rows, columns]))
+    changed = changed_detail(image - situation.image, canvas, tile.scene.subspace)
+    learned = _numpy((1 - untouched)[rows, columns])
+    return RefinedTile(_numpy(image[view]), _numpy(variance), learned, still_determined(posterior_of_view, changed))
 
 
-def _judged(tile: PreparedTile, refinement: Refinement) -> Verdict:
+def _judged(
+    tile: PreparedTile, stage: Stage, before: torch.Tensor | None, on_step: OnStep
+) -> tuple[Verdict, torch.Tensor | None]:
+    """What the frames that judge say of a stage, and the image without them that the next stage begins from.
+
+    Args:
+        before: the image without them by the stage before.
+    """
     canvas, device = tile.observations.canvas, tile.situation.image.device
-    open_gate = fixed_gate(canvas, device, 1.0, "the gate is switched off")
-    if tile.judges is None:
-        weight, reason = _unjudged(refinement.refiner.support)
-        return Verdict(fixed_gate(canvas, device, weight, reason) if refinement.config.gate else open_gate)
-    image = refinement.refiner(tile.judges.situation).image
-    after = held_out_residuals(tile.observations, tile.judges.frames, canvas.to_spectrum(image))
-    decided = gate(tile.linear, after) if refinement.config.gate else open_gate
-    return Verdict(decided, score(tile.linear, tile.predictive), score(after, tile.predictive))
-
-
-def _unjudged(support: Support | None) -> tuple[float, str]:
-    """Weight of a refiner, and why, where no frame can be held out: what its weights are known to do elsewhere."""
-    if support is None or support.weight == 0:
-        return 0.0, "no frame could be held out: the estimate before is kept"
-    return support.weight, (
-        f"no frame could be held out; on {support.situations} single frames of other scenes {support.weight:.0%} of "
-        f"the change gained {support.gain_db:+.2f} dB on average, {support.worst_db:+.2f} dB at worst"
+    if tile.judges is None or before is None:
+        weight, reason = stage.unjudged if stage.open_because is None else (1.0, stage.open_because)
+        return Verdict(stage.name, fixed_gate(canvas, device, weight, reason)), None
+    image = stage(tile.judges.situation, before, tile.scene.subspace, lambda _: on_step(0)).image
+    old, new = (
+        held_out_residuals(tile.observations, tile.judges.frames, canvas.to_spectrum(x)) for x in (before, image)
     )
+    decided = gate(old, new) if stage.open_because is None else fixed_gate(canvas, device, 1.0, stage.open_because)
+    verdict = Verdict(stage.name, decided, score(old, tile.predictive), score(new, tile.predictive))
+    return verdict, decided.blend(before, image)
 
 
 def _extent(view: View, origin: tuple[int, int]) -> list[tuple[int, int, int]]:

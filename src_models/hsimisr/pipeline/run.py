@@ -15,6 +15,7 @@ from hsimisr.geometry import Grid, View
 from hsimisr.inversion.config import BicubicConfig, LmmseConfig
 from hsimisr.io.open import open_cube
 from hsimisr.physics.types import Estimate, Float32, Registration, SceneModel
+from hsimisr.pipeline.calibration import calibrated
 from hsimisr.pipeline.config import NoStage, PipelineConfig
 from hsimisr.pipeline.context import Cancel, Context
 from hsimisr.pipeline.device import choose_device, is_out_of_memory
@@ -130,6 +131,9 @@ def refine(
     else:
         tell(quick(scene))
     clock.lap("register_s")
+    scene = calibrated(stack, scene, config, context, target)
+    cache.keep(stack, config, scene, registration, start)
+    clock.lap("calibrate_s")
     stage = learned_stage(stack, scene, target, config, context)
     if stage is not None:
         clock.lap("adapt_s")

@@ -16,10 +16,10 @@ from hsimisr.inversion import lmmse
 from hsimisr.inversion.invert import FrameWindow, eigen_offset
 from hsimisr.inversion.prior import fit_power_law
 from hsimisr.physics.config import AUTO, MAX_RANK
-from hsimisr.physics.noise import FoundNoise, find_noise, fixed_noise
+from hsimisr.physics.noise import find_noise, fixed_noise
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.subspace import estimate_subspace
-from hsimisr.physics.types import Float32, Registration, SceneModel, Subspace
+from hsimisr.physics.types import Float32, Float64, Registration, SceneModel, Subspace
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.context import Context
 from hsimisr.pipeline.device import free_memory
@@ -34,10 +34,12 @@ from hsimisr.registration.register import PairRegistration, identity, register_p
 from hsimisr.registration.triage import judged
 
 LEAST_PIXELS = 16
+MOTION_TOLERANCE = 3e-4
+"""How well images are solved for to whose spectrum the motions are refined; at ten times that, motions at x4 are found
+two to four times less well."""
 
 OnImage = Callable[[SceneModel, Float32, View], None]
 """Given a scene model, eigen-images ``(r, H, W)``, and the view that they show."""
-OnNoise = Callable[[FoundNoise], None]
 
 
 def estimate_scene(
@@ -49,7 +51,6 @@ def estimate_scene(
     on_first: OnImage | None = None,
     start: Registration | None = None,
     on_fitted: OnImage | None = None,
-    on_noise: OnNoise | None = None,
 ) -> SceneModel:
     """Estimate everything that a reconstruction needs to know.
 
@@ -59,7 +60,6 @@ def estimate_scene(
         start: a registration to begin from.
         on_first: given the first picture, as soon as there is any.
         on_fitted: given the picture that the model was fitted to in the end.
-        on_noise: given the noise of all bands ``(B,)``, NaN at bad ones, where it is found from the frames.
 
     Raises:
         StackError: frames too small, or no valid data.
@@ -83,7 +83,7 @@ def estimate_scene(
     context.progress("scene", 0, 4, "reading the frames")
     window = read_sample(stack, sample, known)
     context.progress("scene", 1, 4, "noise and subspace")
-    sigma = _noise(window, config, on_noise)
+    sigma, noise_stderr = _noise(window, config)
     subspace = estimate_subspace(window.cubes, window.masks, sigma, window.bad, config.subspace.rank)
     frames = FrameWindow(window.project(subspace), window.masks, window.starts)
     context.progress("scene", 2, 4, "registration")
@@ -91,7 +91,8 @@ def estimate_scene(
 
     def unfitted(registration: Registration, psf: str, stderr: tuple[float, float, float] | None = None) -> SceneModel:
         law = fit_power_law([frames.frames[k] for k in registration.included], Psf.parse(psf), config.scale)
-        return SceneModel(registration, psf, subspace, law, config.scale, provisional, psf_stderr=stderr)
+        scene = SceneModel(registration, psf, subspace, law, config.scale, provisional)
+        return replace(scene, psf_stderr=stderr, noise_stderr=noise_stderr)
 
     def show(registration: Registration, psf: str) -> None:
         """Show what a power law gives, soon; all that comes later only improves it."""
@@ -124,16 +125,14 @@ def estimate_scene(
     return scene
 
 
-def _noise(window: Window, config: PipelineConfig, on_noise: OnNoise | None) -> npt.NDArray[np.float64]:
-    """Standard deviation of the good bands ``(B_good,)``, fixed or found."""
+def _noise(window: Window, config: PipelineConfig) -> tuple[Float64, Float64 | None]:
+    """Noise of the good bands ``(B_good,)``; standard errors of all ``(B,)``, NaN at bad ones, None of fixed noise."""
     if config.fixed_noise is not None:
-        return fixed_noise(config.fixed_noise, window.bad, window.cubes, window.masks)
+        return fixed_noise(config.fixed_noise, window.bad, window.cubes, window.masks), None
     found = find_noise(window.cubes, window.masks)
-    if on_noise is not None:
-        everywhere = np.full((2, len(window.bad)), np.nan)
-        everywhere[:, ~window.bad] = found.sigma, found.stderr
-        on_noise(FoundNoise(*everywhere))
-    return found.sigma
+    stderr = np.full(len(window.bad), np.nan)
+    stderr[~window.bad] = found.stderr
+    return found.sigma, stderr
 
 
 def _start_motion(
@@ -171,7 +170,9 @@ def _refined_motion(
     method = config.register_
     assert isinstance(method, JointConfig)
     frames, scene = strongest(frames, scene)
-    scene, _ = fit_prior_and_noise(frames, scene, sample, config, context)
+    looser = config.lmmse.model_copy(update={"tolerance": max(config.lmmse.tolerance, MOTION_TOLERANCE)})
+    rough = config.model_copy(update={"invert": looser})
+    scene, found = fit_prior_and_noise(frames, scene, sample, rough, context)
     return refine_jointly(
         frames,
         scene,
@@ -180,6 +181,7 @@ def _refined_motion(
         context.device,
         whole,
         lambda step: context.progress("register", step, method.steps, "image and motions together"),
+        found,
     )
 
 

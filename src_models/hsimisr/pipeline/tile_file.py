@@ -14,11 +14,13 @@ import zarr
 
 from hsimisr.errors import WriteError
 from hsimisr.geometry import Grid, View
-from hsimisr.physics.types import Estimate, SceneModel, Subspace
+from hsimisr.physics.types import Estimate, Float32, SceneModel, Subspace
 from hsimisr.pipeline.tiles import overlap, place
 
 CHUNK_YX = 128
 CHUNK_BANDS = 64
+MAPS = ("learned", "determined")
+"""Fields of an estimate that are maps ``(h, w)`` on the LR grid, or None."""
 
 
 def write_tile(path: Path, estimate: Estimate) -> None:
@@ -48,7 +50,7 @@ def read_tile(path: Path, tile: View, scene: SceneModel, area: View, bands: slic
         grid=Grid.of_view(shared, scene.scale),
         residual=np.asarray(_array(group, "residual")[bands, *lr]) if "residual" in group else None,
         measured=np.asarray(_array(group, "measured")[lr]),
-        learned=np.asarray(_array(group, "learned")[lr]) if "learned" in group else None,
+        **{name: np.asarray(_array(group, name)[lr]) for name in MAPS if name in group},
         method=str(group.attrs["method"]),
     )
 
@@ -57,6 +59,12 @@ def read_spread(path: Path) -> npt.NDArray[np.float64] | None:
     """The variance per band ``(B,)`` that a tile found outside the subspace, or None."""
     group = zarr.open_group(path, mode="r")
     return np.asarray(_array(group, "residual_variance")[:]) if "residual_variance" in group else None
+
+
+def read_map(path: Path, name: str) -> Float32 | None:
+    """One of a tile's maps ``(h, w)``, or None where it has none."""
+    group = zarr.open_group(path, mode="r")
+    return np.asarray(_array(group, name)[:]) if name in group else None
 
 
 def measured_anywhere(path: Path) -> bool:
@@ -75,8 +83,10 @@ def _write(path: Path, estimate: Estimate) -> None:
             group.create_array(name, data=image, chunks=chunks, fill_value=np.nan)
     if estimate.residual_variance is not None:
         group.create_array("residual_variance", data=estimate.residual_variance)
-    if estimate.learned is not None:
-        group.create_array("learned", data=estimate.learned)
+    for name in MAPS:
+        image = getattr(estimate, name)
+        if image is not None:
+            group.create_array(name, data=image)
     measured = np.ones(estimate.grid.view.shape, bool) if estimate.measured is None else estimate.measured
     group.create_array("measured", data=measured)
     try:

@@ -15,8 +15,9 @@ import torch
 from hsimisr.cube import FrameStack
 from hsimisr.geometry import Grid, View
 from hsimisr.inversion.config import LmmseConfig
-from hsimisr.physics.types import Estimate, Registration, SceneModel
+from hsimisr.physics.types import Estimate, Float32, Registration, SceneModel
 from hsimisr.pipeline.blend import blend
+from hsimisr.pipeline.calibration import calibrated
 from hsimisr.pipeline.config import NoStage, PipelineConfig
 from hsimisr.pipeline.context import Context
 from hsimisr.pipeline.device import free_memory
@@ -24,10 +25,10 @@ from hsimisr.pipeline.learned import learned_stage
 from hsimisr.pipeline.memory import tile_side
 from hsimisr.pipeline.reconstruct import check_measured, with_smaller_tiles
 from hsimisr.pipeline.scene import estimate_scene
-from hsimisr.pipeline.tile_file import measured_anywhere, read_spread, read_tile
+from hsimisr.pipeline.tile_file import measured_anywhere, read_map, read_spread, read_tile
 from hsimisr.pipeline.tile_job import TileJob
 from hsimisr.pipeline.tile_store import TileStore
-from hsimisr.pipeline.tiles import overlap
+from hsimisr.pipeline.tiles import blend_weight, overlap, place
 
 if TYPE_CHECKING:
     from hsimisr.pipeline.workers import Workers
@@ -65,6 +66,16 @@ class TiledResult:
     def has_variance(self) -> bool:
         return _with_variance(self.config) and isinstance(self.config.invert, LmmseConfig)
 
+    def determined(self) -> Float32 | None:
+        """`Estimate.determined` of the whole view ``(h, w)``."""
+        blended = np.zeros(self.view.shape, np.float32)
+        for tile, path in self.tiles.items():
+            image = read_map(path, "determined")
+            if image is None:
+                return None
+            blended[place(tile, self.view, 1)] += image * blend_weight(tile, self.view, 1)
+        return blended
+
     def part(self, area: View, bands: slice) -> Estimate:
         """The estimate of an area of the view for some of the bands, read from the tiles that reach into it."""
 
@@ -100,6 +111,7 @@ def refine_tiled(
     scene = store.scene
     if scene is None:
         scene = estimate_scene(stack, config, context, known=registration)
+        scene = calibrated(stack, scene, config, context)
         store.keep_scene(scene)
     registered = time.perf_counter()
     stage = learned_stage(stack, scene, store.view, config, context)

@@ -19,6 +19,9 @@ from hsimisr.physics.types import SceneModel
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Complex = npt.NDArray[np.complex128]
+ENOUGH = 64
+"""Most frequencies along each axis at which the information is looked at: it is smooth, and larger frames only hold
+more of it."""
 BLOCK = 2**21
 """Complex numbers that one matrix per LR frequency may take at a time."""
 
@@ -82,13 +85,15 @@ def unknown_scene_bound(scene: SceneModel, shape_yx: tuple[int, int]) -> Float64
         NaN for excluded frames.
     """
     registration, used = scene.registration, list(scene.registration.included)
-    canvas = Canvas((0, 0), shape_yx, scene.scale, View.whole(shape_yx))
+    sampled = min(shape_yx[0], ENOUGH), min(shape_yx[1], ENOUGH)
+    canvas = Canvas((0, 0), sampled, scene.scale, View.whole(sampled))
     blur = Psf.parse(scene.psf).on_grid(*canvas.frequencies)
     blur[canvas.unpaired] = 0.0
     aliases = canvas.scale**2
     frequency, blur = np.stack(canvas.frequencies).reshape(2, aliases, -1), blur.reshape(aliases, -1)
     power = scene.prior.at(canvas.radius).reshape(-1, aliases, blur.shape[1])
-    half_plane = np.tile(canvas.half_weight, shape_yx[0]) / 2
+    share = sampled[0] * sampled[1] / (shape_yx[0] * shape_yx[1])
+    half_plane = np.tile(canvas.half_weight, sampled[0]) / (2 * share)
     shifts, trust = _shifts(scene, shape_yx)[used], _trust(scene)[used]
     information = np.zeros((len(used), 2, len(used), 2))
     for part in np.array_split(np.arange(len(half_plane)), max(1, len(half_plane) * (2 * len(used)) ** 2 // BLOCK)):

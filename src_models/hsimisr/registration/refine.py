@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from hsimisr.geometry import View
 from hsimisr.inversion.invert import FrameWindow, observe
+from hsimisr.inversion.lmmse import Solution
 from hsimisr.inversion.solver import NormalEquations, conjugate_gradients
 from hsimisr.physics.types import PowerSpectrum, Registration, SceneModel
 from hsimisr.registration.bounds import unknown_scene_bound
@@ -21,6 +23,7 @@ from hsimisr.registration.joint import SOLVER, JointMotion, refine_motions
 from hsimisr.registration.register import basis_of, richer_models, with_field
 from hsimisr.registration.uncertainty import position_covariance
 
+Float64 = npt.NDArray[np.float64]
 CHANNELS = 3
 """Eigen-images that take part: the strongest carry the motion, the rest only cost time."""
 
@@ -54,6 +57,7 @@ def refine_jointly(
     device: torch.device,
     whole: bool = True,
     on_step: Callable[[int], None] | None = None,
+    found: Solution | None = None,
 ) -> Registration:
     """Motions of maximum marginal likelihood, the HR image integrated out; excluded frames stay out.
 
@@ -62,6 +66,7 @@ def refine_jointly(
         scene: with motions within about 0.1 LR pixels, prior and noise.
         whole: whether the view is the whole reference; a local field is found nowhere else.
         on_step: called before each step; may raise to stop.
+        found: image of the view under these motions, to begin from.
     """
     start = scene.registration
     if len(start.included) < 2:
@@ -70,11 +75,12 @@ def refine_jointly(
     if model == "local" and not whole:  # a field that is known stays, and the frame moves with it
         model = "affine"
     untried = [richer for richer in richer_models(model, config.model) if whole or richer != "local"]
-    found, scene = _refined(window, scene, view, model, config, device, on_step)
-    while (richer := _next_model(untried, found, scene)) is not None:
+    bound = unknown_scene_bound(scene, view.shape)
+    joint, scene = _refined(window, scene, view, model, config, bound, device, on_step, found)
+    while (richer := _next_model(untried, joint, scene)) is not None:
         model, untried = richer, untried[untried.index(richer) + 1 :]
-        found, scene = _refined(window, scene, view, model, config, device, on_step)
-    return _with_error_bars(found, scene, view, model)
+        joint, scene = _refined(window, scene, view, model, config, bound, device, on_step)
+    return _with_error_bars(joint, scene, model, bound)
 
 
 def _refined(
@@ -83,49 +89,51 @@ def _refined(
     view: View,
     model: Model,
     config: JointConfig,
+    bound: Float64,
     device: torch.device,
     on_step: Callable[[int], None] | None,
+    start: Solution | None = None,
 ) -> tuple[JointMotion, SceneModel]:
     """Refinement under one model, and the scene with the motions that it found."""
-    start = scene.registration
-    motions = list(start.frames)
+    registration = scene.registration
+    motions = list(registration.frames)
     if model == "local":
-        motions = [m if k == start.reference else with_field(m, view.shape) for k, m in enumerate(motions)]
-        scene = replace(scene, registration=replace(start, frames=tuple(motions)))
+        motions = [m if k == registration.reference else with_field(m, view.shape) for k, m in enumerate(motions)]
+        scene = replace(scene, registration=replace(registration, frames=tuple(motions)))
     observations = observe(window, scene, view, device)
     basis = basis_of(model, observations.canvas.shape, device)
-    used = start.included
+    used = registration.included
     found = refine_motions(
         observations,
         scene.prior,
         tuple(motions[k] for k in used),
         basis,
-        used.index(start.reference),
+        used.index(registration.reference),
         config.steps,
-        max(NEGLIGIBLE, SETTLED * _least_error(scene, view, min(basis.count, MOST_FREE))),
+        max(NEGLIGIBLE, SETTLED * _least_error(bound[list(used)], min(basis.count, MOST_FREE))),
         on_step,
+        start,
     )
     for k, motion in zip(used, found.motions, strict=True):
         motions[k] = motion
-    return found, replace(scene, registration=Registration(tuple(motions), start.reference, "joint"))
+    return found, replace(scene, registration=Registration(tuple(motions), registration.reference, "joint"))
 
 
-def _least_error(scene: SceneModel, view: View, parameters: int) -> float:
+def _least_error(bound: Float64, parameters: int) -> float:
     """Root mean square displacement, LR pixels, by which motions of so many parameters must be wrong: Cramer-Rao.
 
     As if detail were spread evenly: each parameter adds what one component of a shift does.
     """
-    of_shift = unknown_scene_bound(scene, view.shape)[list(scene.registration.included)].trace(axis1=1, axis2=2)
+    of_shift = bound.trace(axis1=1, axis2=2)
     return float(np.sqrt(np.median(of_shift[of_shift > 0]) * parameters / 2))
 
 
-def _with_error_bars(found: JointMotion, scene: SceneModel, view: View, model: Model) -> Registration:
+def _with_error_bars(found: JointMotion, scene: SceneModel, model: Model, bound: Float64) -> Registration:
     """The registration with covariances that claim no more than the Cramer-Rao bound allows."""
     registration = scene.registration
     used, reference = registration.included, registration.reference
     basis = basis_of(model, found.equations.observations.canvas.shape, found.image.device)
     covariance = position_covariance(found.equations, found.image, basis, used.index(reference))
-    bound = unknown_scene_bound(scene, view.shape)
     factor = OVERCONFIDENT.get(min(scene.scale, max(OVERCONFIDENT)), 1.0)
     motions = list(registration.frames)
     for k, claimed in zip(used, covariance, strict=True):

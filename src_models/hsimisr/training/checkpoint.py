@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from hsimisr.errors import ConfigError, ReadError
-from hsimisr.networks.refiner import Refiner
+from hsimisr.networks.weights import Network
 from hsimisr.training.optimiser import Average
 from hsimisr.training.recipe import Recipe
 
@@ -27,7 +27,7 @@ class Run:
         gain: the last in validation, dB.
     """
 
-    network: Refiner
+    network: Network
     average: Average
     optimiser: torch.optim.Optimizer
     step: int = 0

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from hsimisr.networks.refiner import Refiner
+from hsimisr.networks.weights import Network
 from hsimisr.training.recipe import OptimiserRecipe
 
 PACE = "pace"
@@ -18,14 +19,17 @@ LEAST = 0.01
 """Learning rate at the end, relative to the largest."""
 
 
-def build_optimiser(network: Refiner, recipe: OptimiserRecipe) -> torch.optim.AdamW:
+def build_optimiser(network: Network, recipe: OptimiserRecipe) -> torch.optim.AdamW:
     """AdamW; only kernels decay, and the strengths of the data steps, logarithms of order one, learn faster."""
-    others = [p for p in network.parameters() if p is not network.strength]
+    strengths = [network.strength] if isinstance(network, Refiner) else []
+    apart = {id(p) for p in strengths}
+    others = [p for p in network.parameters() if id(p) not in apart]
     groups: list[dict[str, Any]] = [
         {"params": [p for p in others if p.ndim > 1], PACE: 1.0},
         {"params": [p for p in others if p.ndim <= 1], PACE: 1.0, "weight_decay": 0.0},
-        {"params": [network.strength], PACE: STRENGTH_PACE, "weight_decay": 0.0},
     ]
+    if strengths:
+        groups.append({"params": strengths, PACE: STRENGTH_PACE, "weight_decay": 0.0})
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
 
 
@@ -35,16 +39,16 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate * group[PACE]
 
 
-def clip_gradients(network: Refiner, largest: float) -> bool:
+def clip_gradients(network: Network, largest: float) -> bool:
     """Limit the gradient's norm, and say whether it is finite.
 
     The variance head is limited on its own: where the linear estimate expects a tenth of the error that it makes, the
     likelihood's gradient is a hundred times the image's, and would leave nothing of that.
     """
-    variance = list(network.variance_head.parameters())
+    variance = list(network.variance_head.parameters()) if isinstance(network, Refiner) else []
     apart = {id(p) for p in variance}
     image = [p for p in network.parameters() if id(p) not in apart]
-    norms = [torch.nn.utils.clip_grad_norm_(part, largest) for part in (image, variance)]
+    norms = [torch.nn.utils.clip_grad_norm_(part, largest) for part in (image, variance) if part]
     return bool(torch.stack(norms).isfinite().all())
 
 
@@ -62,11 +66,11 @@ def learning_rate(recipe: OptimiserRecipe, step: int, progress: float) -> float:
 class Average:
     """Exponential moving average of a network's weights; short at first, so that the start is forgotten."""
 
-    def __init__(self, network: Refiner, decay: float) -> None:
+    def __init__(self, network: Network, decay: float) -> None:
         self.network = deepcopy(network).eval().requires_grad_(False)
         self.decay = decay
 
-    def update(self, network: Refiner, step: int) -> None:
+    def update(self, network: Network, step: int) -> None:
         """Take in the weights after a step."""
         keep = min(self.decay, (1 + step) / (10 + step))
         for mean, value in zip(self.network.parameters(), network.parameters(), strict=True):

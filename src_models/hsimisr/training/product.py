@@ -11,7 +11,7 @@ import yaml
 
 from hsimisr import __version__
 from hsimisr.networks.refiner import Support
-from hsimisr.networks.weights import SINGLE_FRAME, read_provenance, save_refiner
+from hsimisr.networks.weights import SINGLE_FRAME, read_provenance, save_network
 from hsimisr.training.checkpoint import Run
 from hsimisr.training.recipe import Recipe
 from hsimisr.training.validate import FEWEST, Score, mean_gain
@@ -54,7 +54,7 @@ class Product:
             STARTED_FROM: None if self.start is None else read_provenance(self.start),
             SINGLE_FRAME: None if self.support is None else asdict(self.support),
         }
-        save_refiner(self.run.average.network, folder / WEIGHTS, provenance)
+        save_network(self.run.average.network, folder / WEIGHTS, provenance)
         part = folder / f".{CARD}.part"
         part.write_text(_card(self), encoding="utf-8")
         part.replace(folder / CARD)
@@ -67,7 +67,7 @@ def _card(product: Product) -> str:
     where = ", ".join(path.stem for path in product.held_back) or "scenes drawn from another stream of random numbers"
     worst = scores[int(np.argmin(gains))]
     situations = recipe.situations
-    return f"""# Refiner weights
+    return f"""# {recipe.network.kind.capitalize()} weights
 
 {count} parameters, made by `hsimisr train` {__version__} in {run.step} steps of {recipe.optimise.batch} situations
 ({run.seconds / 60:.0f} minutes), seed {recipe.seed}. The weights are a moving average.
@@ -88,7 +88,7 @@ eigen-images.
 {_table("scale", {f"x{s}": _is(scale=s) for s in sorted(situations.scales)}, scores)}
 {_table("frames", {"1": _between(1, 1), "2 to 4": _between(2, 4), "5 and more": _between(5, 99)}, scores)}
 {_table("scene", {name: _is(scene=name) for name in sorted({s.look.scene for s in scores})}, scores)}
-The 90 % intervals of the variance head cover {100 * np.mean([s.coverage for s in scores]):.1f} % of the pixels.
+{_coverage(scores)}
 
 {_single(product)}
 
@@ -105,6 +105,14 @@ trained on, expect less.
 ```yaml
 {yaml.safe_dump(recipe.dump(), sort_keys=False)}```
 """
+
+
+def _coverage(scores: list[Score]) -> str:
+    """What the variance head is worth, where there is one."""
+    covered = [s.coverage for s in scores if s.coverage is not None]
+    if not covered:
+        return ""
+    return f"The 90 % intervals of the variance head cover {100 * np.mean(covered):.1f} % of the pixels."
 
 
 def _begun(start: Path | None) -> str:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from hsimisr.errors import ConfigError
+from hsimisr.networks.denoiser import DenoiserShape
 from hsimisr.networks.refiner import RefinerShape
 from hsimisr.settings import Settings
 
@@ -86,7 +87,8 @@ class OptimiserRecipe(Settings):
     clip: float = Field(1.0, gt=0, description="largest norm of a gradient")
     average: float = Field(0.995, ge=0, lt=1, description="decay of the moving average of the weights")
     bfloat16: bool = Field(True, description="run the network in 16-bit floating point, weights stay 32-bit")
-    variance_weight: float = Field(0.05, ge=0, description="of the variance head's likelihood in the loss")
+    variance_weight: float = Field(0.05, ge=0, description="of the variance head's likelihood in a refiner's loss")
+    consistency_weight: float = Field(0.1, ge=0, description="of what the frames see of the error in a denoiser's loss")
 
 
 class ValidationRecipe(Settings):
@@ -109,7 +111,7 @@ class Recipe(Settings):
     seed: int = Field(0, ge=0)
     scenes: SceneRecipe = SceneRecipe()
     situations: SituationRecipe = SituationRecipe()
-    network: RefinerShape = RefinerShape()
+    network: RefinerShape | DenoiserShape = RefinerShape()
     optimise: OptimiserRecipe = OptimiserRecipe()
     validation: ValidationRecipe = ValidationRecipe()
 

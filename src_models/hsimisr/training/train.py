@@ -11,9 +11,11 @@ from typing import Protocol
 import torch
 
 from hsimisr.errors import ConfigError, WriteError
-from hsimisr.networks.refiner import Refiner
-from hsimisr.networks.weights import load_refiner
+from hsimisr.networks.denoiser import Denoiser
+from hsimisr.networks.refiner import Refiner, RefinerShape
+from hsimisr.networks.weights import Network, load_denoiser, load_refiner
 from hsimisr.training.checkpoint import Run
+from hsimisr.training.denoising import denoising_loss, seed_of
 from hsimisr.training.journal import Journal, Line
 from hsimisr.training.loss import decibels, loss_of, relative_error
 from hsimisr.training.optimiser import Average, build_optimiser, clip_gradients, learning_rate, set_learning_rate
@@ -96,7 +98,7 @@ def train(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WriteError(f"{out}: cannot be made a folder ({error.strerror}); choose another --out") from error
-    first = None if start is None else load_refiner(start)
+    first = None if start is None else _load(recipe, start)
     if first is not None:
         recipe = recipe.model_copy(update={"network": first.shape})
     run = _start(recipe, device, first)
@@ -134,15 +136,25 @@ def _held_back(
     return list(stream_samples(Samples(held, files, stream), range(count), workers, device))
 
 
-def _start(recipe: Recipe, device: torch.device, first: Refiner | None) -> Run:
+def _start(recipe: Recipe, device: torch.device, first: Network | None) -> Run:
     """A run before its first step; its weights are those of `first`, or derive from the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        network = Refiner(recipe.network)
+        network = _build(recipe)
     if first is not None:
         network.load_state_dict(first.state_dict())
     network.to(device)
     return Run(network, Average(network, recipe.optimise.average), build_optimiser(network, recipe.optimise))
+
+
+def _build(recipe: Recipe) -> Network:
+    shape = recipe.network
+    return Refiner(shape) if isinstance(shape, RefinerShape) else Denoiser(shape)
+
+
+def _load(recipe: Recipe, path: Path) -> Network:
+    """Weights of the kind of network that the recipe trains."""
+    return load_refiner(path) if isinstance(recipe.network, RefinerShape) else load_denoiser(path)
 
 
 def _over(started: float, minutes: float | None) -> bool:
@@ -205,18 +217,25 @@ class _Session:
             asked = time.monotonic()
             sample = pool.draw(run.step * recipe.batch + n)
             tally.waited += time.monotonic() - asked
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.bfloat16):
-                refined = run.network(sample.situation)
-            loss = loss_of(refined, sample, recipe.variance_weight)
+            loss, ratio = self._loss(sample, run.step * recipe.batch + n)
             (loss / recipe.batch).backward()
             tally.loss += loss.detach()
-            tally.ratio += relative_error(refined.image.detach(), sample).log()
+            tally.ratio += ratio.detach().log()
             tally.count += 1
         if not clip_gradients(run.network, recipe.clip):
             raise ConfigError(f"the training diverged at step {run.step}; lower optimise.learning_rate")
         run.optimiser.step()
         run.average.update(run.network, run.step)
         run.step += 1
+
+    def _loss(self, sample: Sample, draw: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is minimised, and the squared error relative to that before the network."""
+        network, recipe = self.run.network, self.recipe.optimise
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.bfloat16):
+            if isinstance(network, Denoiser):
+                return denoising_loss(network, sample, recipe.consistency_weight, seed_of(self.recipe.seed, draw))
+            refined = network(sample.situation)
+        return loss_of(refined, sample, recipe.variance_weight), relative_error(refined.image.detach(), sample)
 
     def _validate(self) -> float:
         """Mean gain of the averaged weights, dB, which are written.
@@ -225,7 +244,8 @@ class _Session:
         """
         scores = score(self.run.average.network, self.validation)
         self.run.gain = mean_gain(scores)
-        support = support_of(self.run.average.network, self.single)
+        network = self.run.average.network
+        support = support_of(network, self.single) if isinstance(network, Refiner) else None
         Product(self.run, self.recipe, self.files, self.held_back, scores, support, self.start).write(self.out)
         return self.run.gain
 

@@ -1,4 +1,4 @@
-"""How much a refiner gains on situations that it was not trained on."""
+"""How much a network gains on situations that it was not trained on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from hsimisr.networks.denoiser import Denoiser
 from hsimisr.networks.refiner import Refiner, Support
+from hsimisr.networks.weights import Network
+from hsimisr.training.denoising import sampled_image
 from hsimisr.training.draw import Look
 from hsimisr.training.loss import decibels, relative_error
 from hsimisr.training.sample import Sample
@@ -25,24 +28,27 @@ class Score:
 
     Attributes:
         gain: over the linear estimate, dB of the mean squared error of the eigen-images.
-        coverage: share of eigen-image pixels within the 90 % interval of the variance head.
+        coverage: share of eigen-image pixels within the 90 % interval of a refiner's variance head, else None.
     """
 
     look: Look
     gain: float
-    coverage: float
+    coverage: float | None
 
 
 @torch.no_grad()
-def score(network: Refiner, samples: list[Sample]) -> list[Score]:
-    """Scores of a refiner, one per sample."""
-    scores = []
-    for sample in samples:
-        refined = network(sample.situation)
-        gain = decibels(float(relative_error(refined.image, sample)))
-        z = (refined.image[sample.view] - sample.truth) / refined.variance[sample.view].sqrt()
-        scores.append(Score(sample.look, gain, float((z.abs() < 1.6449).float().mean())))
-    return scores
+def score(network: Network, samples: list[Sample]) -> list[Score]:
+    """Scores of a network, one per sample."""
+    return [_score(network, sample) for sample in samples]
+
+
+def _score(network: Network, sample: Sample) -> Score:
+    if isinstance(network, Denoiser):
+        return Score(sample.look, decibels(float(relative_error(sampled_image(network, sample), sample))), None)
+    refined = network(sample.situation)
+    gain = decibels(float(relative_error(refined.image, sample)))
+    z = (refined.image[sample.view] - sample.truth) / refined.variance[sample.view].sqrt()
+    return Score(sample.look, gain, float((z.abs() < 1.6449).float().mean()))
 
 
 @torch.no_grad()

@@ -1,0 +1,19 @@
+"""Where a dock goes when it is opened from the menu: napari stacks docks, and none of ours is of use that low."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+
+def tabify_with_ours(widget: QWidget) -> None:
+    """Make the dock that holds `widget` a tab of another dock of this plugin on the same side, if there is one."""
+    dock, window = widget.parentWidget(), widget.window()
+    if not isinstance(dock, QDockWidget) or not isinstance(window, QMainWindow) or dock.isFloating():
+        return
+    side = window.dockWidgetArea(dock)
+    for other in window.findChildren(QDockWidget):
+        ours = type(other.widget()).__module__.startswith(__package__)
+        if other is not dock and ours and window.dockWidgetArea(other) == side and not other.isHidden():
+            window.tabifyDockWidget(other, dock)
+            dock.raise_()
+            return

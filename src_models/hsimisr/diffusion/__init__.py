@@ -1,0 +1,1 @@
+"""Few-step diffusion under physics: samples of the scenes that the frames leave open, and their mean."""

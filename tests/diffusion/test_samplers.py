@@ -1,0 +1,89 @@
+"""Samplers where the answer is known: a Gaussian posterior."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from hsimisr.diffusion.ancestral import sample_ancestral
+from hsimisr.diffusion.config import AncestralConfig, DdimConfig, ProximalConfig
+from hsimisr.diffusion.ddim import sample_ddim
+from hsimisr.diffusion.noise import Noise, linear_schedule, noise_levels
+from hsimisr.diffusion.proximal import sample_proximal
+from hsimisr.diffusion.sample import draw_sample
+
+COUNT = 150
+
+
+def power(covariance, samples):
+    """Mean square of whitened samples ``(COUNT, H W)``, which is 1 for the right covariance."""
+    white = np.linalg.solve(np.linalg.cholesky(covariance), samples.T)
+    return (white**2).mean(1)
+
+
+def drawn(sampler, model, levels, image):
+    found = [sampler(model, levels, Noise(torch.Generator().manual_seed(n)), lambda _: None) for n in range(COUNT)]
+    return torch.stack(found)[:, image].double().numpy().reshape(COUNT, -1)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_proximal_samples_are_exact_in_any_number_of_steps(posed, gaussian_model, steps):
+    _, covariances = posed
+    found = power(covariances[0], drawn(sample_proximal, gaussian_model, noise_levels(2.0, 0.1, steps), 0))
+    assert found.mean() == pytest.approx(1, abs=4 * (2 / found.size / COUNT) ** 0.5)
+    assert found.std() == pytest.approx((2 / COUNT) ** 0.5, rel=0.25)
+
+
+def test_ddim_follows_the_probability_flow(posed, gaussian_model):
+    """One sample against the product of its linear steps."""
+    posterior, covariances = posed
+    levels = noise_levels(2.0, 0.1, 3)
+    start = gaussian_model.start(levels[0], Noise.of(0, 0))
+    found = sample_ddim(gaussian_model, levels, Noise.of(0, 0), lambda _: None)
+    for image, c in enumerate(covariances):
+        d = start[image].double().numpy().ravel()
+        for level, lower in pairwise([*levels, 0.0]):
+            clean = c @ np.linalg.solve(c + (level * float(posterior.error[image])) ** 2 * np.eye(len(c)), d)
+            d = clean + lower / level * (d - clean)
+        np.testing.assert_allclose(found[image].numpy().ravel(), d, atol=0.02 * np.abs(d).max())
+
+
+def test_ancestral_steps_lose_variance_as_the_formula_says(posed, gaussian_model):
+    """Its noise is too small where the posterior is wide: the covariance follows its own recursion, not the truth."""
+    posterior, covariances = posed
+    c, unit = covariances[0], float(posterior.error[0])
+    levels = linear_schedule(2.0, 4)
+    eye = np.eye(len(c))
+    spread = c + (levels[0] * unit) ** 2 * eye
+    for level, lower in pairwise([*levels, 0.0]):
+        kept = (lower / level) ** 2
+        step = kept * eye + (1 - kept) * c @ np.linalg.inv(c + (level * unit) ** 2 * eye)
+        spread = step @ spread @ step.T + (lower * unit) ** 2 * (1 - kept) * eye
+    found = power(spread, drawn(sample_ancestral, gaussian_model, levels, 0))
+    assert found.mean() == pytest.approx(1, abs=4 * (2 / found.size / COUNT) ** 0.5)
+
+
+def test_opposite_samples_of_a_gaussian_cancel(gaussian_model):
+    for config in (ProximalConfig(steps=2), DdimConfig(steps=2), AncestralConfig(steps=2)):
+        first, second = (draw_sample(gaussian_model, config, Noise.of(1, n), lambda _: None) for n in range(2))
+        torch.testing.assert_close(first, -second)
+        assert float(first.std()) > 0.1
+
+
+@pytest.mark.parametrize("config", [ProximalConfig(steps=3), DdimConfig(steps=3), AncestralConfig(steps=3)])
+def test_every_step_tells_what_it_has(gaussian_model, config):
+    told = []
+    last = draw_sample(gaussian_model, config, Noise.of(0, 0), told.append)
+    assert len(told) == 3
+    torch.testing.assert_close(told[-1], last)
+
+
+def test_levels_descend_from_highest_to_lowest():
+    for levels in (noise_levels(2.0, 0.1, 5), linear_schedule(2.0, 7)):
+        assert all(a > b > 0 for a, b in pairwise(levels))
+        assert levels[0] <= 2.0
+    assert noise_levels(2.0, 0.1, 5)[-1] == pytest.approx(0.1)
+    assert noise_levels(2.0, 0.1, 1) == (2.0,)
