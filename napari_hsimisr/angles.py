@@ -53,7 +53,8 @@ class AngleMap:
         degrees, summary: the angles.
         against: what the refined spectra are compared with, for people.
         ratio: the angles over what is to be expected there (root mean square), or None where nothing is.
-        expected, median_ratio: median of what is to be expected, degrees, and of the ratio.
+        ratios: of them.
+        expected: median of what is to be expected, degrees.
         cause: what makes one expect it.
     """
 
@@ -61,8 +62,8 @@ class AngleMap:
     summary: Summary
     against: str
     ratio: Map | None = None
+    ratios: Summary | None = None
     expected: float = math.nan
-    median_ratio: float = math.nan
     cause: str = ""
 
     @classmethod
@@ -74,9 +75,8 @@ class AngleMap:
         known = np.isfinite(angles.values) & (expected > 0)
         ratio = np.full(expected.shape, np.nan, np.float32)
         ratio[known] = angles.values[known] / expected[known]
-        usual, of_ratio = Summary.of(expected[known]), Summary.of(ratio)
-        where = Map(ratio, angles.to_reference)
-        return cls(angles, summary, against, where, usual.median, of_ratio.median, cause)
+        where, usual = Map(ratio, angles.to_reference), Summary.of(expected[known]).median
+        return cls(angles, summary, against, where, Summary.of(ratio), usual, cause)
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,7 +61,7 @@ class Map:
     @classmethod
     def on_frame(cls, values: Values, window: View, motion: FrameMotion) -> Map:
         """On a window of another frame, as its matrix tells where that lies; a perspective as at the middle of it."""
-        middle = np.add(window.origin, window.shape) / 2
+        middle = np.asarray(window.origin) + np.asarray(window.shape) / 2
         points = apply_motion(np.linalg.inv(motion.matrix), middle + np.array([[0, 0], [1, 0], [0, 1]]))
         matrix = np.eye(3)
         matrix[:2, :2] = (points[1:] - points[0]).T

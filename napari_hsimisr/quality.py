@@ -164,7 +164,7 @@ class Quality(QObject):
         _ask(self._figures, plan.read, result.estimate, self.truth)
 
     def notice_removal(self, event: Any) -> None:
-        """A layer is gone: if a person deleted one of the maps, it is not wanted any more; a truth cannot be used."""
+        """A layer is gone: if it was one of the maps, it is not wanted any more."""
         kind = event.value.metadata.get(PRODUCT)
         if kind in KINDS:
             self.dropped.emit(kind)
@@ -308,7 +308,7 @@ class Quality(QObject):
         request, result = now
         values = unit_map(result.estimate, kind)
         if values is None:
-            self.layers.remove(kind)
+            self.layers.put_away(kind)
             return
         shown = Map.on_view(values, result.estimate.grid.view)
         reference, colormap = request.reference_layer, UNIT_MAPS[kind]

@@ -217,8 +217,11 @@ class QualityWidget(QWidget):
             return
         told = found.summary
         text = f"median {told.median:.2f}°, mean {told.mean:.2f}°, 95 % below {told.p95:.2f}°"
-        if found.ratio is not None:
-            text += f"; {found.cause} alone: {found.expected:.2f}°, median of the ratio {found.median_ratio:.2f}"
+        if found.ratios is not None:
+            ratios = found.ratios
+            text += (
+                f"\n{found.cause} alone: {found.expected:.2f}°; ratio {ratios.median:.2f}, 95 % below {ratios.p95:.2f}"
+            )
         self.angles.setText(text)
         self.ratio.setEnabled(found.ratio is not None)
 
@@ -229,7 +232,8 @@ class QualityWidget(QWidget):
             return
         if self.quality.beyond is not None and found.relative is not None:
             share = found.share_beyond(self.quality.beyond)
-            self.faded.setText(f"{share:.0%} of the pixels of band {found.band} are faded.")
+            told = f"{share:.0%} of the pixels of band {found.band} are faded."
+            self.faded.setText("There are no error bars here." if np.isnan(share) else told)
         if self.error.isChecked() and found.error is not None:
             unit = "error bars" if self.in_bars.isChecked() else "data units"
             self.rms.setText(f"rms {found.rms:.3g} {unit} in band {found.band}")
@@ -312,7 +316,7 @@ class QualityWidget(QWidget):
         )
         self.learned.setToolTip("How far held-out frames let the learned stage change the linear estimate.")
         self.verdicts = Note()
-        self.verdicts.setToolTip("What frames that were kept back said about the learned stage of the last run.")
+        self.verdicts.setToolTip("What frames that were kept back said about the learned stages of the last run.")
         return self.determined, self.learned, self.verdicts
 
     def _draw_truth(self) -> tuple[Any, ...]:

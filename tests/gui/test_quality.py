@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import napari
 import numpy as np
@@ -22,7 +23,7 @@ from napari_hsimisr.angles import Against, Target
 from napari_hsimisr.demo import PIXEL, Demo, wait, wait_until
 from napari_hsimisr.layers import frame_layer, frame_layers
 from napari_hsimisr.overlays import REFINED, UNCERTAINTY
-from napari_hsimisr.quality_layers import ANGLE, DETERMINED, ERROR, FADED, RELATIVE
+from napari_hsimisr.quality_layers import ANGLE, DETERMINED, ERROR, FADED, LEARNED, RELATIVE
 from napari_hsimisr.sample import FOLDER, sample_truth
 from napari_hsimisr.session import Session
 from napari_hsimisr.view import world_at
@@ -175,6 +176,18 @@ def test_error_bars_in_data_units_and_shares_that_the_result_brings_along(bench:
     dock.determined.setChecked(True)
     np.testing.assert_array_equal(bench.map(DETERMINED).data, estimate.determined)
     assert estimate.learned is None
+    assert not dock.learned.isEnabled()
+
+    learned = np.full_like(estimate.determined, 0.25)
+    finish(session, replace(result, estimate=replace(estimate, learned=learned)), dock)
+    wait_until(dock.learned.isEnabled)
+    dock.learned.setChecked(True)
+    layer = bench.map(LEARNED)
+    assert layer is not None
+    assert layer.visible
+    session.refine(PipelineConfig(), whole=True)
+    session.handle(Finished(session._engine.jobs[-1].number, result))  # without a learned stage
+    wait_until(lambda: not layer.visible)
     assert not dock.learned.isEnabled()
 
 

@@ -18,7 +18,7 @@ from hsimisr.pipeline import tiled
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.context import Context
 from hsimisr.pipeline.events import Progress
-from hsimisr.pipeline.export import refined_cube, uncertainty_cube
+from hsimisr.pipeline.export import determined_map, refined_cube, uncertainty_cube
 from hsimisr.pipeline.reconstruct import _by_tiles
 from hsimisr.pipeline.tile_store import open_store
 from hsimisr.pipeline.tiled import refine_tiled
@@ -57,6 +57,7 @@ def test_disk_and_memory_give_the_same_cubes(stack, finished, store):
     ):
         assert part.data.shape == whole.shape
         np.testing.assert_allclose(part.read(), whole, rtol=0, atol=4 * np.finfo(np.float32).eps * peak)
+    np.testing.assert_array_equal(determined_map(result), memory.determined)
 
 
 def test_blocks_have_no_seams(stack, finished, store, monkeypatch):
@@ -102,6 +103,7 @@ def test_without_error_bars_there_is_no_std(stack, finished, store):
     config = PipelineConfig.build(options={"uncertainty": {"method": "none"}, "subspace": {"residual": False}})
     result = refine_tiled(stack, config, store, quiet())
     assert uncertainty_cube(result, stack.reference_frame) is None
+    assert determined_map(result) is None
     part: Estimate = result.part(VIEW, slice(0, 3))
     assert part.variance is None
     assert part.residual is None

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from hsimisr.cube import Cube
 from hsimisr.errors import StackError
+from hsimisr.geometry import View
+from hsimisr.heldout.gate import fixed_gate
+from hsimisr.heldout.judge import Score
 from hsimisr.metrics import evaluate
+from hsimisr.physics.canvas import Canvas
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.events import Finished
+from hsimisr.pipeline.learned import LearnedStage
+from hsimisr.pipeline.refinement import Refinement, Verdict
 from napari_hsimisr.band_maps import BandPlan
 from napari_hsimisr.counterpart import Counterpart, counterpart, truth_of
 from napari_hsimisr.figures import FiguresPlan
@@ -85,23 +95,43 @@ def test_a_cube_on_the_grid_of_the_frames_is_no_truth(desk) -> None:
         truth_of(session.frames[1], session.request, session.result)
 
 
-def test_verdicts_in_words(result) -> None:
+def told(*verdicts: Verdict) -> dict[str, Any]:
+    """What a run of both learned stages tells of its tiles."""
+    stages: Any = (SimpleNamespace(name="refine"), SimpleNamespace(name="diffuse"))
+    return LearnedStage(Refinement(stages, verdicts=list(verdicts)), None).diagnostics()
+
+
+def verdict(stage: str, weight: float, reason: str, gain: float = math.nan, *misfits: float) -> Verdict:
+    canvas = Canvas.around(View(0, 8, 0, 8), 2, 2)
+    gate = replace(fixed_gate(canvas, torch.device("cpu"), weight, reason), gain=gain, gain_stderr=0.19 * gain)
+    return Verdict(stage, gate, *(Score(1.9, misfit, 0.01) for misfit in misfits))
+
+
+def test_verdicts_of_a_single_tile_in_words(result) -> None:
     assert verdict_rows(result) == []
-    score = {"raw": 1.9, "normalised": 1.02, "stderr": 0.01}
-    judged = {"gate_weight": 0.25, "held_out_gain": 0.0121, "held_out_gain_stderr": 0.0023, "reason": "supported"}
-    judged["held_out"] = {"linear": score, "refined": score | {"normalised": 0.99}}
-    unjudged = {"gate_weight": 0.0, "held_out_gain": None, "held_out_gain_stderr": None, "reason": "one frame"}
-    unjudged["held_out"] = {"linear": None, "refined": None}
-    learned = {"refine": [judged, unjudged], "adapt": {"steps": 20, "held_out_misfit": [1.3, 1.1]}}
+    judged = verdict("refine", 0.25, "held-out frames support it", 0.0121, 1.02, 0.99)
+    learned = told(judged, verdict("diffuse", 0.0, "no frame could be held out"))
     rows = verdict_rows(replace(result, diagnostics={"learned": learned}))
-    assert rows[:4] == [
-        ("Gate weight (tile 1)", "0.25"),
+    assert rows == [
+        ("Learned refinement", "gate weight 0.25"),
         ("Held-out gain", "+0.0121 ± 0.0023"),
-        ("Misfit, linear → learned", "1.020 → 0.990"),
-        ("Verdict", "supported"),
+        ("Misfit before → after", "1.020 → 0.990"),
+        ("Verdict", "held-out frames support it"),
+        ("Diffusion", "gate weight 0.00"),
+        ("Held-out gain", "not judged"),
+        ("Misfit before → after", "not judged"),
+        ("Verdict", "no frame could be held out"),
     ]
-    assert rows[5:7] == [("Held-out gain", "not judged"), ("Misfit, linear → learned", "not judged")]
-    assert rows[-1] == ("Adaptation", "held-out misfit 1.300 → 1.100 in 20 steps")
+
+
+def test_verdicts_of_several_tiles_take_a_row_each(result) -> None:
+    learned = told(*(verdict("refine", weight, "", 0.1, 1.2, 1.1) for weight in (0.5, 1.0)))
+    learned["adapt"] = {"steps": 20, "held_out_misfit": [1.3, 1.1]}
+    assert verdict_rows(replace(result, diagnostics={"learned": learned})) == [
+        ("Learned refinement, tile 1", "gate weight 0.50, held-out gain +0.1000 ± 0.0190, misfit 1.200 → 1.100"),
+        ("Learned refinement, tile 2", "gate weight 1.00, held-out gain +0.1000 ± 0.0190, misfit 1.200 → 1.100"),
+        ("Adaptation", "held-out misfit 1.300 → 1.100 in 20 steps"),
+    ]
 
 
 def test_numbers_and_colours_of_a_map() -> None:

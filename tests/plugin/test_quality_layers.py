@@ -46,6 +46,14 @@ def test_every_grid_lies_on_the_reference_however_that_is_placed(new_desk) -> No
             np.testing.assert_allclose(layer.data_to_world(point), world_at(frame, expected))
 
 
+def test_a_perspective_is_met_at_the_middle_of_the_window() -> None:
+    motion = np.array([[1.0, 0.01, 0.4], [-0.01, 1.0, -1.3], [2e-4, -1e-4, 1.0]])
+    shown = Map.on_frame(np.zeros((6, 10)), VIEW, FrameMotion(motion))
+    np.testing.assert_allclose(shown.to_reference[2], (0, 0, 1))
+    ground = (shown.to_reference @ (3, 5, 1))[:2]
+    np.testing.assert_allclose(apply_motion(motion, ground), np.add(VIEW.origin, (3, 5)))
+
+
 def test_maps_follow_the_reference(desk, layers: QualityLayers) -> None:
     show(layers, desk, Map.on_view(np.zeros((6, 10)), VIEW))
     desk.session.frames[0].translate = (0, 100, 200)

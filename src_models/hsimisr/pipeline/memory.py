@@ -13,23 +13,26 @@ LARGEST = 256
 WARP_BYTES = 320
 """Per HR pixel and frame: the interpolation matrix of 16 entries a row and its transpose where motion is no shift; what
 the motion is, nobody knows beforehand."""
+NETWORK_BYTES = 18_000
+"""Per HR pixel: features of the denoiser, the larger network (16 200 were measured; of the refiner, 8 600)."""
 
 
-def tile_bytes(side: int, frames: int, bands: int, rank: int, scale: int) -> int:
-    """Upper estimate of the memory of one tile of `side` LR pixels, bytes."""
+def tile_bytes(side: int, frames: int, bands: int, rank: int, scale: int, learned: bool = False) -> int:
+    """Upper estimate of the memory of one tile of `side` LR pixels, bytes; `learned` where networks refine it."""
     pixels = (side + 2 * MARGIN + 4) ** 2
     data = frames * (4 * bands * 2 + 4 * rank * 8 + WARP_BYTES * scale**2)
     spectra = rank * scale**2 * 8 * 20
     blocks = rank * scale**4 * 4 * 6
-    return int(pixels * (data + spectra + blocks))
+    features = NETWORK_BYTES * scale**2 if learned else 0
+    return int(pixels * (data + spectra + blocks + features))
 
 
-def tile_side(view: View, frames: int, bands: int, rank: int, scale: int, free: int) -> int:
+def tile_side(view: View, frames: int, bands: int, rank: int, scale: int, free: int, learned: bool = False) -> int:
     """Largest tile that fits into `free` bytes; raises MemoryLimitError when even the smallest does not."""
     side = min(max(view.shape), LARGEST)
-    while side > SMALLEST and tile_bytes(side, frames, bands, rank, scale) > SHARE * free:
+    while side > SMALLEST and tile_bytes(side, frames, bands, rank, scale, learned) > SHARE * free:
         side = max(SMALLEST, side * 3 // 4)
-    need = tile_bytes(side, frames, bands, rank, scale)
+    need = tile_bytes(side, frames, bands, rank, scale, learned)
     if need > SHARE * free:
         wanted, there = (f"{size / 2**30:.2f} GiB" for size in (need, free))
         raise MemoryLimitError(

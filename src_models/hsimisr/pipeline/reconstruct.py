@@ -48,7 +48,7 @@ def reconstruct(
     free = free_memory(context.device)
     check_result(view, stack.bands, scene.subspace.rank, scene.scale, free)
     frames, rank = len(scene.registration.included), scene.subspace.rank
-    side = tile_side(view, frames, stack.bands, rank, scene.scale, free)
+    side = tile_side(view, frames, stack.bands, rank, scene.scale, free, refinement is not None)
 
     def by_tiles(size: int) -> Estimate:
         return _by_tiles(stack, scene, view, config, context, with_variance, with_residual, size, refinement)

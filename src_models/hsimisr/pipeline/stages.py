@@ -59,7 +59,7 @@ class Stage(Protocol):
     def __call__(
         self, situation: Situation, estimate: torch.Tensor, subspace: Subspace, on_image: OnImage, /
     ) -> Outcome:
-        """Improve an image ``(r, H, W)`` of the canvas; `on_image` is told what it has after each step, and may stop."""
+        """Improve an image ``(r, H, W)`` of the canvas; `on_image` is told what it has after each step."""
         ...
 
     def on(self, device: torch.device) -> Self:

@@ -131,7 +131,7 @@ def refine_tiled(
             context.progress("invert", done + n, len(tiles), config.invert.method)
         return tiles
 
-    side = store.side or _side(stack, scene, store.view, context, workers)
+    side = store.side or _side(stack, scene, store.view, context, workers, job.refinement is not None)
     tiles = with_smaller_tiles(by_tiles, side, store.view, scene, context)
     check_measured(any(measured_anywhere(path) for path in tiles.values()), store.view)
     spreads = [spread for path in tiles.values() if (spread := read_spread(path)) is not None]
@@ -159,11 +159,13 @@ def _with_variance(config: PipelineConfig) -> bool:
     return not isinstance(config.uncertainty, NoStage)
 
 
-def _side(stack: FrameStack, scene: SceneModel, view: View, context: Context, workers: Workers | None) -> int:
+def _side(
+    stack: FrameStack, scene: SceneModel, view: View, context: Context, workers: Workers | None, learned: bool
+) -> int:
     """Side of the tiles, LR pixels: as large as memory allows, small enough that there is work for everyone."""
     free = free_memory(context.device) if workers is None else workers.memory
     frames, rank = len(scene.registration.included), scene.subspace.rank
-    side = tile_side(view, frames, stack.bands, rank, scene.scale, free)
+    side = tile_side(view, frames, stack.bands, rank, scene.scale, free, learned)
     if workers is None:
         return side
     even = int(np.sqrt(view.shape[0] * view.shape[1] / (TILES_EACH * workers.slots)))
