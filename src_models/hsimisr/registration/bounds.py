@@ -93,7 +93,7 @@ def unknown_scene_bound(scene: SceneModel, shape_yx: tuple[int, int]) -> Float64
     frequency, blur = np.stack(canvas.frequencies).reshape(2, aliases, -1), blur.reshape(aliases, -1)
     power = scene.prior.at(canvas.radius).reshape(-1, aliases, blur.shape[1])
     share = sampled[0] * sampled[1] / (shape_yx[0] * shape_yx[1])
-    half_plane = np.tile(canvas.half_weight, sampled[0]) / (2 * share)
+    half_plane = np.tile(canvas.half_weight.astype(float), sampled[0]) / (2 * share)
     shifts, trust = _shifts(scene, shape_yx)[used], _trust(scene)[used]
     information = np.zeros((len(used), 2, len(used), 2))
     for part in np.array_split(np.arange(len(half_plane)), max(1, len(half_plane) * (2 * len(used)) ** 2 // BLOCK)):
