@@ -1,6 +1,6 @@
 """How wide error bars have to be to hold: makes the table that comes along, from scenes whose truth is known.
 
-    python benchmarks/calibration.py [--runs out/calibration.json] [--without PATTERN ...] [--out FILE] [--each 3]
+    python benchmarks/calibration.py [--runs out/calibration.json] [--without PATTERN ...] [--out FILE] [--each 2]
 
 Each stratum of scale, frames and SNR sees a few of the scenes, real and drawn in turns, motion unknown to the solver.
 Runs are kept in a file as they are made, and are not made again: a table without some flights, to be tested on them, is
@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from machine import machine
 from simulated import as_stack, good_bands, scene_files
 
 from hsimisr.errors import ConfigError
 from hsimisr.geometry import View
+from hsimisr.heldout.blocks import CLEAR
 from hsimisr.inversion.config import LmmseConfig
 from hsimisr.physics.simulator import simulate
 from hsimisr.pipeline.calibration import tell
@@ -41,8 +41,10 @@ DRAWN, BANDS = 6, 60
 TILE = 8
 """LR pixels along a side of a tile; a tile is what counts as one."""
 LEVEL, INTERVAL = 0.9, 1.6449
+FEW = 4
+"""Frames up to which what a held-out one tells is taken together; from more, less can be told."""
 RIDGE = 4.0
-"""Runs that a slope of zero is worth."""
+"""Runs that a slope of zero is worth in the regression."""
 
 
 def main() -> None:
@@ -50,13 +52,13 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("out/calibration.json"))
     parser.add_argument("--without", nargs="*", default=[], help="patterns of scenes to leave out of the table")
     parser.add_argument("--out", type=Path, default=SHIPPED)
-    parser.add_argument("--each", type=int, default=3, help="scenes in each stratum; one less of many frames")
+    parser.add_argument("--each", type=int, default=2, help="scenes in each stratum; one less of many frames")
     options = parser.parse_args()
     torch.set_num_threads(1)
     runs = gather(options.runs, options.each)
     used = [run for run in runs if not any(fnmatch(run["scene"], pattern) for pattern in options.without)]
     table = fitted(used)
-    about = {"made by": "benchmarks/calibration.py", **machine(), "scenes": sorted({run["scene"] for run in used})}
+    about = {"made by": "benchmarks/calibration.py", "scenes": sorted({run["scene"] for run in used})}
     options.out.write_text(json.dumps(about | table, indent=1) + "\n", encoding="utf-8")
     show(used, table)
 
@@ -136,9 +138,14 @@ def fitted(runs: list[dict]) -> dict:
     weight = np.concatenate([run["weight"] for run in runs])
     believed = np.concatenate([run["believed"] for run in runs])
     frames = np.concatenate([np.full(len(run["weight"]), run["frames"]) for run in runs])
-    slope = {k: slope_of(wanted, believed, weight, frames == k) for k in FRAMES}
+    scales = np.concatenate([np.full(len(run["weight"]), run["scale"]) for run in runs])
+    slope = {
+        (s, k): slope_of(wanted, believed, weight, (scales == s) & (frames > 1) & ((frames <= FEW) == (k <= FEW)))
+        for s, k in itertools.product(SCALES, FRAMES)
+    }
+    slope |= {(s, 1): 0.0 for s in SCALES}  # nothing to hold out
     strata = np.array([features(run["scale"], run["frames"], run["snr"]) for run in runs])
-    slopes = np.array([slope[run["frames"]] for run in runs])
+    slopes = np.array([slope[run["scale"], run["frames"]] for run in runs])
     # what a run of a stratum wants, given what was told: its weighted quantile once the told part is taken out
     levels = [
         np.log(quantile(run, LEVEL, s * np.array(run["believed"])) ** 2) for run, s in zip(runs, slopes, strict=True)
@@ -151,7 +158,7 @@ def fitted(runs: list[dict]) -> dict:
     table = np.zeros((len(SCALES), len(FRAMES), len(SNRS)))
     for (i, s), (j, k), (n, snr) in itertools.product(enumerate(SCALES), enumerate(FRAMES), enumerate(SNRS)):
         table[i, j, n] = features(s, k, snr) @ coefficients + shift
-    told = np.broadcast_to(np.array([slope[k] for k in FRAMES])[None, :, None], table.shape)
+    told = np.array([[[slope[s, k]] * len(SNRS) for k in FRAMES] for s in SCALES])
     return {
         "scales": SCALES,
         "frames": FRAMES,
@@ -168,13 +175,18 @@ def features(scale: int, frames: int, snr: float) -> np.ndarray:
 
 
 def slope_of(wanted: np.ndarray, believed: np.ndarray, weight: np.ndarray, which: np.ndarray) -> float:
-    """Weighted regression slope within one number of frames, towards 0 where there is little to go by; never below."""
+    """Weighted regression slope over some of the eigen-images, towards 0 where there is little to go by.
+
+    0 where it is not clear of it: frames are then not held out for nothing.
+    """
     x, y, w = believed[which], wanted[which], weight[which]
     if not x.any():
         return 0.0
     x, y = x - np.average(x, weights=w), y - np.average(y, weights=w)
     ridge = RIDGE * np.average(x**2, weights=w)
-    return float(max(0.0, (w * x * y).sum() / ((w * x**2).sum() + ridge)))
+    slope = float((w * x * y).sum() / ((w * x**2).sum() + ridge))
+    stderr = float(np.sqrt(np.average((y - slope * x) ** 2, weights=w) / (w * x**2).sum()))
+    return slope if slope > CLEAR * stderr else 0.0
 
 
 def ratios(run: dict) -> np.ndarray:

@@ -17,6 +17,7 @@ determined best and least.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from dataclasses import replace
 from fnmatch import fnmatch
@@ -44,7 +45,7 @@ from hsimisr.training.recipe import Recipe
 from hsimisr.uncertainty.widths import Widths
 
 SCENES = ["abu-airport-1", "abu-airport-3", "salinas-a", "abu-urban-1", "jasper-ridge", "pavia-centre"]
-PSF, WIDE = "mtf:0.29", "mtf:0.205"
+TOLD = {"right": "mtf:0.29", "wide": "mtf:0.205"}
 LEVELS = (0.5, 0.68, 0.9, 0.95)
 NOISY = 1 / 3
 """Noise of the truth over the error bar from which a band does not count."""
@@ -56,6 +57,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--scenes", nargs="+", default=SCENES, help="file stems")
+    parser.add_argument("--told", nargs="+", default=list(TOLD), choices=TOLD, help="PSFs that the solver is told")
     parser.add_argument("--scale", type=int, default=2)
     parser.add_argument("--frames", type=int, default=4)
     parser.add_argument("--snr", type=float, default=30.0)
@@ -66,11 +68,10 @@ def main() -> None:
     runs = json.loads(options.runs.read_text())
     rows: list[dict] = []
     print(header(), flush=True)
-    for path in scene_files(options.scenes):
-        for told in (PSF, WIDE):
-            found = both(path, told, unseen_widths(path.stem, runs), options)
-            rows += found
-            print("\n".join(line(row) for row in found), flush=True)
+    for told, path in itertools.product(options.told, scene_files(options.scenes)):
+        found = both(path, told, unseen_widths(path.stem, runs), options)
+        rows += found
+        print("\n".join(line(row) for row in found), flush=True)
     print(summary(rows))
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -90,9 +91,9 @@ def unseen_widths(stem: str, runs: list[dict]) -> Widths:
 def both(path: Path, told: str, widths: Widths, options: argparse.Namespace) -> list[dict]:
     """Two rows: the bars of the posterior, and calibrated ones."""
     scene = good_bands(path)
-    simulation = simulate(scene, options.scale, options.frames, PSF, options.snr, seed=options.seed)
+    simulation = simulate(scene, options.scale, options.frames, TOLD["right"], options.snr, seed=options.seed)
     stack = as_stack(simulation.frames)
-    config, context = PipelineConfig(scale=options.scale, psf=told), quiet_context()
+    config, context = PipelineConfig(scale=options.scale, psf=TOLD[told]), quiet_context()
     plain = estimate_scene(stack, config, context)
     noise = find_noise([scene], [np.ones(scene.shape[1:], bool)]).sigma
     model = calibrated(stack, plain, config, context, None, widths)
@@ -167,9 +168,8 @@ def header() -> str:
 def line(row: dict) -> str:
     levels = "".join(f"{mean:7.3f} {worst:5.2f}" for mean, worst in row["coverage"].values())
     bands = f"{row['counted']}/{row['counted'] + len(row['too_noisy'])}"
-    psf = "right" if row["told"] == PSF else "wide"
     text = (
-        f"{row['scene'] + ', ' + psf + ', ' + row['bars']:42}{levels}{row['ause']:7.3f}{row['spearman']:6.2f}"
+        f"{', '.join((row['scene'], row['told'], row['bars'])):42}{levels}{row['ause']:7.3f}{row['spearman']:6.2f}"
         f"{row['width']:7.3f}{bands:>9}"
     )
     if "agree" not in row:
@@ -181,13 +181,12 @@ def line(row: dict) -> str:
 def summary(rows: list[dict]) -> str:
     """Means over scenes, how far scenes are apart, and the worst band of all."""
     lines = []
-    for told in (PSF, WIDE):
-        for bars in ("posterior", "calibrated"):
-            at = np.array([row["coverage"][0.9] for row in rows if (row["told"], row["bars"]) == (told, bars)])
-            lines.append(
-                f"{'right' if told == PSF else 'wide'} PSF, {bars}: 90 % intervals hold {at[:, 0].mean():.3f}, scenes "
-                f"{at[:, 0].min():.3f} to {at[:, 0].max():.3f}, worst band {at[:, 1].min():.2f}"
-            )
+    for told, bars in dict.fromkeys((row["told"], row["bars"]) for row in rows):
+        at = np.array([row["coverage"][0.9] for row in rows if (row["told"], row["bars"]) == (told, bars)])
+        lines.append(
+            f"{told} PSF, {bars}: 90 % intervals hold {at[:, 0].mean():.3f}, scenes {at[:, 0].min():.3f} to "
+            f"{at[:, 0].max():.3f}, worst band {at[:, 1].min():.2f}"
+        )
     return "\n".join(lines)
 
 

@@ -1,7 +1,8 @@
 """Real camera sequences without truth: how well each method predicts frames that it did not see, and the pictures.
 
     python benchmarks/sequences.py [--scale 3] [--psf gauss:0.4 gauss:1.0 box mtf:0.5 mtf:0.29] [--model auto]
-                                   [--names text alpaca] [--frames N] [--methods NAME ...] [--out out/sequences]
+                                   [--names text alpaca] [--frames N] [--methods NAME ...] [--peers NAME ...]
+                                   [--out out/sequences]
 
 Every fifth frame is held out: it gives its own motion and nothing else. Each method reconstructs from the rest and is
 asked for the held-out frames through the observation model; `chi2` is the mean squared residual over the sensor's
@@ -23,7 +24,6 @@ import argparse
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -41,6 +41,7 @@ from hsimisr.inversion.config import InvertConfig
 from hsimisr.inversion.invert import FrameWindow
 from hsimisr.io.open import open_frames
 from hsimisr.physics.canvas import Canvas
+from hsimisr.physics.linalg import hermitian_inverse
 from hsimisr.physics.observations import Observations, canvas_offset, lay_out
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import Estimate, FrameMotion, Registration, SceneModel
@@ -59,17 +60,10 @@ MARGIN = 4
 EVERY = 5
 """One frame in so many is held out."""
 MATCHING_STEPS = 4
-Matrices = Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]
-
-
-def phase_matrices(images: Sequence[np.ndarray]) -> list[np.ndarray]:
-    return [translation(shift) for shift in phase_correlation(images)]
-
-
-PEERS: dict[str, Matrices] = {
-    "phase": phase_matrices,
-    "ecc": partial(enhanced_correlation, affine=False),
-    "ecc affine": partial(enhanced_correlation, affine=True),
+PEERS: dict[str, Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]] = {
+    "phase": lambda images: [translation(shift) for shift in phase_correlation(images)],
+    "ecc": lambda images: list(enhanced_correlation(images, affine=False)),
+    "ecc affine": lambda images: list(enhanced_correlation(images, affine=True)),
 }
 """Motions ``(3, 3)`` of frames against the first one."""
 
@@ -83,6 +77,7 @@ def main() -> None:
     parser.add_argument("--names", nargs="+", default=["text", "alpaca"])
     parser.add_argument("--frames", type=int, help="take no more than the first so many")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS)
     options = parser.parse_args()
     use_available_threads()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -91,13 +86,13 @@ def main() -> None:
         stack = FrameStack(stack.frames[: options.frames], stack.reference)
         methods = {each: METHODS[each] for each in dict.fromkeys([*options.methods, "lmmse"])}
         print(f"\n{name}: {len(stack)} frames of {stack.reference_frame.shape_yx}, chi2 by motions of both kinds")
-        columns = [*methods, *PEERS]
+        columns = [*methods, *options.peers]
         print(f"{'psf':>10}{'motion':>12}" + "".join(f"{column:>16}" for column in columns), flush=True)
         results = {}
         for psf in options.psf:
             register = {"method": "joint", "model": options.model}
             config = PipelineConfig.build(options={"scale": options.scale, "psf": psf, "register": register})
-            results[psf] = one(stack, config, methods)
+            results[psf] = one(stack, config, methods, options.peers)
         best = min(results, key=lambda psf: results[psf]["lmmse"][0])
         print(f"the LMMSE predicts best with {best}")
         shown = {column: image for column, (_, image) in results[best].items()}
@@ -105,7 +100,7 @@ def main() -> None:
 
 
 def one(
-    stack: FrameStack, config: PipelineConfig, methods: dict[str, InvertConfig]
+    stack: FrameStack, config: PipelineConfig, methods: dict[str, InvertConfig], peers: Sequence[str]
 ) -> dict[str, tuple[float, np.ndarray]]:
     """Every method with our motion, and the LMMSE with every peer's: chi2 by motions matched, and first band (H, W)."""
     held = [k for k in range(len(stack)) if k % EVERY == EVERY - 1 and k != stack.reference]
@@ -117,7 +112,7 @@ def one(
     kinds = {registration.frames[k].model for k in registration.included if k != registration.reference}
     print(f"{config.psf:>10}{'+'.join(sorted(kinds)):>12}", end="", flush=True)
     results = {name: judged(seen, scene, method, stack, motions) for name, method in methods.items()}
-    for name, by_peer in peer_motions(stack, scene).items():
+    for name, by_peer in peer_motions(stack, scene, peers).items():
         known = Registration(tuple(by_peer[k] for k in rest), seen.reference, name)
         known = without(known, [n for n, motion in enumerate(registration.frames) if motion.excluded])
         its_scene = with_motion(seen, config, known)
@@ -152,13 +147,13 @@ def held_out_motions(stack: FrameStack, held: list[int], scene: SceneModel) -> d
     return {k: motion for k, motion in zip(held, found, strict=True) if not motion.excluded}
 
 
-def peer_motions(stack: FrameStack, scene: SceneModel) -> dict[str, list[FrameMotion]]:
-    """Motion of every frame against the reference by every peer."""
+def peer_motions(stack: FrameStack, scene: SceneModel, peers: Sequence[str]) -> dict[str, list[FrameMotion]]:
+    """Motion of every frame against the reference by each of these peers."""
     images = first_images(stack, scene.subspace)
     order = [stack.reference, *(k for k in range(len(stack)) if k != stack.reference)]
     out = {}
-    for name, register in PEERS.items():
-        matrices = register([images[k] for k in order])
+    for name in peers:
+        matrices = PEERS[name]([images[k] for k in order])
         kind = "affine" if "affine" in name else "translation"
         found = {k: FrameMotion(matrix, model=kind) for k, matrix in zip(order, matrices, strict=True)}
         out[name] = [found[k] for k in range(len(stack))]
@@ -180,7 +175,7 @@ def matched(estimate: Estimate, scene: SceneModel, frame: np.ndarray, motion: Fr
         pull = basis.transpose((weight * slopes * error[:, None]).sum(2))[0]
         normal = basis.normal(motion.gain * torch.einsum("kachw,kbchw->kabhw", weight * slopes, slopes))[0]
         corner = canvas_offset(motion, o.canvas) + np.asarray(o.canvas.origin)
-        motion = basis.compose(motion, torch.linalg.solve(normal, pull).numpy(), corner)
+        motion = basis.compose(motion, (hermitian_inverse(normal) @ pull).numpy(), corner)
     return motion
 
 

@@ -53,6 +53,10 @@ def test_a_view_gets_error_bars_settings_and_scores(run, frames, tmp_path):
     with np.load(out) as file:
         assert file["cube"].shape == file["std"].shape == (10, 64, 64)
         assert (file["std"] > 0).all()
+        assert file["determined"].shape == (32, 32)
+        assert sidecar["determined_share"] == pytest.approx(file["determined"].mean())
+    assert f"the frames determine {sidecar['determined_share']:.0%} of the detail" in said
+    assert len(sidecar["bar_scale"]) == 4
 
 
 def test_known_motion_is_used_as_it_is(run, frames, tmp_path):

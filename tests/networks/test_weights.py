@@ -10,8 +10,17 @@ import torch
 from safetensors.torch import save_file
 
 from hsimisr.errors import ReadError
+from hsimisr.networks.denoiser import DenoiserShape
 from hsimisr.networks.refiner import Refiner, RefinerShape, Support
-from hsimisr.networks.weights import SHIPPED, SINGLE_FRAME, load_refiner, read_provenance, save_network
+from hsimisr.networks.weights import (
+    SHIPPED,
+    SHIPPED_DENOISER,
+    SINGLE_FRAME,
+    load_denoiser,
+    load_refiner,
+    read_provenance,
+    save_network,
+)
 from hsimisr.training.recipe import Recipe
 
 SHAPE = RefinerShape(width=8, blocks=1, stages=3, evidence=4, groups=2)
@@ -64,10 +73,14 @@ def test_weights_of_another_network_are_refused(path):
         load_refiner(path)
 
 
-def test_the_weights_that_come_along_can_be_made_again():
+@pytest.mark.parametrize(
+    ("path", "load", "shape"),
+    [(SHIPPED, load_refiner, RefinerShape()), (SHIPPED_DENOISER, load_denoiser, DenoiserShape())],
+)
+def test_the_weights_that_come_along_can_be_made_again(path, load, shape):
     """They load, and tell the recipe in the package that made them."""
-    assert load_refiner(SHIPPED).shape == RefinerShape()
-    told = read_provenance(SHIPPED)
-    assert Recipe.model_validate(told["recipe"]) == Recipe.load("refiner")
+    assert load(path).shape == shape
+    told = read_provenance(path)
+    assert Recipe.model_validate(told["recipe"]) == Recipe.load(shape.kind)
     assert told["trained_on"] == []
-    assert SHIPPED.with_suffix(".md").read_text().startswith("# Refiner weights")
+    assert path.with_suffix(".md").read_text().startswith(f"# {shape.kind.capitalize()} weights")

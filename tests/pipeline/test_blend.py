@@ -28,6 +28,7 @@ def tiles(finished):
             grid=grid,
             residual=random.normal(size=(subspace.bands, *view.shape)).astype(np.float32),
             residual_variance=random.random(subspace.bands),
+            determined=random.random(view.shape, dtype=np.float32),
         )
 
     found = {view: tile(view) for view in tiles_of(VIEW, 24)}
@@ -45,6 +46,7 @@ def test_an_area_is_cut_out_of_the_whole_to_the_last_bit(tiles):
     np.testing.assert_array_equal(part.mean, whole.mean[:, 2:76, 30:56])
     np.testing.assert_array_equal(part.variance, whole.variance[:, 2:76, 30:56])
     np.testing.assert_array_equal(part.residual, whole.residual[:, 1:38, 15:28])
+    np.testing.assert_array_equal(part.determined, whole.determined[1:38, 15:28])
 
 
 def test_one_tile_comes_back_as_it_is(tiles):
@@ -52,6 +54,7 @@ def test_one_tile_comes_back_as_it_is(tiles):
     back = blend([(tile, estimate)], tile, tile)
     np.testing.assert_array_equal(back.mean, estimate.mean)
     np.testing.assert_array_equal(back.measured, estimate.measured)
+    np.testing.assert_array_equal(back.determined, estimate.determined)
 
 
 def test_what_any_tile_measured_is_measured(tiles):

@@ -30,7 +30,7 @@ def test_progress_then_a_preview_then_more_progress_then_the_result(simulation, 
     assert Progress in kinds[:first_picture]
     assert Progress in kinds[first_picture:]
     stages = list(dict.fromkeys(event.stage for event in listener.of(Progress)))
-    assert stages == ["scene", "register", "invert"]
+    assert stages == ["scene", "register", "uncertainty", "invert"]
     assert all(0 <= event.step <= event.total for event in listener.of(Progress))
 
 

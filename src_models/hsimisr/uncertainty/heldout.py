@@ -53,7 +53,7 @@ def told_by(residuals: Sequence[Residuals], predictive: torch.Tensor) -> Told:
         sums.append([block_sums(torch.where(left.counts, part, 0.0), left.canvas) for part in parts])
     excess, left_open = np.sum(sums, axis=0)
     pixels = sum(int(left.counts.sum()) for left in residuals)
-    told = [_ratio(*(blocks.ravel() for blocks in image), pixels) for image in zip(excess, left_open, strict=True)]
+    told = [_ratio(more.ravel(), predicted.ravel(), pixels) for more, predicted in zip(excess, left_open, strict=True)]
     return Told(np.array([ratio for ratio, _ in told]), np.array([stderr for _, stderr in told]))
 
 
