@@ -32,7 +32,9 @@ def test_tiles_fit_into_their_share(free):
     assert side >= SMALLEST
 
 
-@pytest.mark.parametrize("more", [{"frames": 16}, {"bands": 200}, {"rank": 16}, {"scale": 4}, {"side": 100}, {"learned": True}])
+@pytest.mark.parametrize(
+    "more", [{"frames": 16}, {"bands": 200}, {"rank": 16}, {"scale": 4}, {"side": 100}, {"learned": True}]
+)
 def test_more_of_anything_needs_more(more):
     given = {"side": 50, **SIZES}
     assert tile_bytes(**{**given, **more}) > tile_bytes(**given)
