@@ -125,7 +125,7 @@ def one(path: Path, setting: Setting, network: Denoiser, options: argparse.Names
             if steps <= 4:
                 ungated = {"gate": False, "samples": options.samples}
                 rows[f"{sampler} {steps} mean of {options.samples}"] = stage(config.model_copy(update=ungated))
-    rows["proximal 4 mean of 2, gated"] = stage(ProximalConfig())
+    rows["default mean, gated"] = stage(ProximalConfig())
     return rows
 
 

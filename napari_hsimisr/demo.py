@@ -19,6 +19,7 @@ from napari_hsimisr.layers import LayerData
 from napari_hsimisr.sample import sample_frames, sample_truth
 from napari_hsimisr.view import world_at
 from napari_hsimisr.widgets.alignment import AlignmentWidget
+from napari_hsimisr.widgets.quality import QualityWidget
 from napari_hsimisr.widgets.refine import RefineWidget
 from napari_hsimisr.widgets.spectra import SpectraWidget
 
@@ -40,9 +41,11 @@ class Demo:
         self.spectra = SpectraWidget(self.viewer)
         refine = self.viewer.window.add_dock_widget(self.refine, name="Refine", area="right")
         self.viewer.window.add_dock_widget(self.alignment, name="Alignment", area="right", tabify=True)
-        refine.raise_()
+        self.quality = QualityWidget(self.viewer)
+        self.viewer.window.add_dock_widget(self.quality, name="Quality", area="right", tabify=True)
         self.viewer.window.add_dock_widget(self.spectra, name="Spectra", area="bottom")
         wait(0.3)  # for the docks to find their places
+        refine.raise_()
         self.viewer.reset_view()
         self.first_picture_s = float("nan")
 

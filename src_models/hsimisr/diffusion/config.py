@@ -19,7 +19,7 @@ class DiffusionSettings(Settings):
         description="mean: average of samples, for measurement; sample: one plausible scene with its texture, which is "
         "inferred and not for measurement",
     )
-    steps: int = Field(4, ge=0, le=200, description="network evaluations of each sample; 0 switches the stage off")
+    steps: int = Field(2, ge=0, le=200, description="network evaluations of each sample; 0 switches the stage off")
     samples: int = Field(2, ge=1, le=128, description="that are averaged; even numbers cancel most of their noise")
     weights: str = Field("shipped", description="shipped, a safetensors file, or untrained: exactly Gaussian samples")
     highest: float = Field(2.0, gt=0, le=100, description="noise level to begin at, times the expected error")

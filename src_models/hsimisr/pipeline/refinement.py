@@ -33,7 +33,7 @@ from hsimisr.networks.situation import Situation
 from hsimisr.networks.weights import SHIPPED, SHIPPED_DENOISER, load_denoiser, load_refiner
 from hsimisr.physics.observations import Observations
 from hsimisr.physics.types import Float32, FrameMotion, SceneModel
-from hsimisr.pipeline.stages import OnImage, Stage
+from hsimisr.pipeline.stages import A_SAMPLE, OnImage, Stage
 from hsimisr.uncertainty.determined import changed_detail, still_determined
 
 
@@ -240,6 +240,8 @@ def _judged(
         before: the image without them by the stage before.
     """
     canvas, device = tile.observations.canvas, tile.situation.image.device
+    if stage.open_because == A_SAMPLE:
+        return Verdict(stage.name, fixed_gate(canvas, device, 1.0, A_SAMPLE)), before
     if tile.judges is None or before is None:
         weight, reason = stage.unjudged if stage.open_because is None else (1.0, stage.open_because)
         return Verdict(stage.name, fixed_gate(canvas, device, weight, reason)), None
