@@ -135,7 +135,7 @@ def regression(tile: PreparedTile, network: Denoiser) -> torch.Tensor:
     nothing = torch.zeros_like(tile.situation.image[: len(model.unit)])
     _, change = model.change(nothing, REGRESSION_LEVEL)
     image = tile.situation.image.clone()
-    image[: len(change)] += model.posterior.draw(REGRESSION_LEVEL, None, change)
+    image[: len(change)] += model.posterior.let_through(change)
     return image
 
 

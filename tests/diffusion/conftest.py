@@ -9,6 +9,7 @@ import pytest
 import torch
 from dense_problem import dense_problem
 
+from hsimisr.diffusion import gaussian
 from hsimisr.diffusion.gaussian import GaussianPosterior
 from hsimisr.diffusion.model import Model
 from hsimisr.inversion.closed_form import prior_precision
@@ -34,3 +35,10 @@ def gaussian_model(posed):
     """A model whose network changes nothing: all that is left is Gaussian."""
     posterior, _ = posed
     return Model(posterior, lambda _known, noisy, _denoised, _level: torch.zeros_like(noisy), SimpleNamespace())
+
+
+@pytest.fixture
+def exact_solver(monkeypatch):
+    """Solutions to be compared with dense ones: a sample does not need them so exact."""
+    monkeypatch.setattr(gaussian, "STEPS", 300)
+    monkeypatch.setattr(gaussian, "TOLERANCE", 1e-6)

@@ -57,28 +57,27 @@ class GaussianPosterior:
         equations = self._at(level)
         return self._solved(equations, equations.ridge * self.canvas.to_spectrum(noisy))
 
-    def draw(self, level: float, noise: Noise | None, change: torch.Tensor | None = None) -> torch.Tensor:
-        """What a noisy deviation leaves open ``(n, H, W)``, to be added to the denoised one.
+    def draw(self, level: float, noise: Noise) -> torch.Tensor:
+        """A draw ``(n, H, W)`` of what a noisy deviation leaves open, to be added to the denoised one.
 
         Args:
             level: of the noise; infinite for a draw from the whole posterior.
-            noise: random numbers; None for the mean instead of a draw.
-            change: of the denoised deviation; as much of it comes along as the frames let through,
-                ``argmin |A x|^2_W + |x - change|^2_(Q + ridge)``: the exact data-consistency step around an estimate
-                that already agrees with the frames.
+            noise: random numbers.
         """
         equations, o, canvas = self._at(level), self.observations, self.canvas
-        right = torch.zeros_like(self.precision, dtype=torch.complex64)
-        if change is not None:
-            spectrum = canvas.to_spectrum(change)
-            right = right + equations.regularise(spectrum) + equations.ridge * spectrum
-        if noise is not None:
-            image = self.error.new_empty((len(self.error), *canvas.hr_shape))
-            data = noise.white(o.data) * o.precision.sqrt()
-            prior = canvas.to_spectrum(noise.white(image) / self.contrast.sqrt())
-            right = right + o.operator.adjoint(data) + self.precision.sqrt() * prior
-            right = right + equations.ridge.sqrt() * canvas.to_spectrum(noise.white(image))
-        return self._solved(equations, right)
+        image = self.error.new_empty((len(self.error), *canvas.hr_shape))
+        data = noise.white(o.data) * o.precision.sqrt()
+        prior = canvas.to_spectrum(noise.white(image) / self.contrast.sqrt())
+        right = o.operator.adjoint(data) + self.precision.sqrt() * prior
+        return self._solved(equations, right + equations.ridge.sqrt() * canvas.to_spectrum(noise.white(image)))
+
+    def let_through(self, change: torch.Tensor) -> torch.Tensor:
+        """What the frames let through of a change ``(n, H, W)`` of an estimate that agrees with them.
+
+        The exact data-consistency step ``argmin |A x|^2_W + |x - change|^2_Q``.
+        """
+        equations = self._at(math.inf)
+        return self._solved(equations, equations.regularise(self.canvas.to_spectrum(change)))
 
     def fitted(self, noise: Noise) -> float:
         """Share of the frames' data whose noise the best estimate follows, ``tr(A C A' W) / N``, from one draw."""

@@ -30,7 +30,9 @@ def sample_proximal(
     for level, lower in zip(levels, [*levels[1:], 0.0], strict=True):
         denoised, change = model.change(noisy, level)
         last = lower == 0.0
-        clean = denoised + model.posterior.draw(level, None if last and mean else noise, change)
+        clean = denoised + model.posterior.let_through(change)
+        if not (last and mean):
+            clean = clean + model.posterior.draw(level, noise)
         on_step(clean)
         kept = (lower / level) ** 2
         noisy = clean + kept * (noisy - clean)
