@@ -3,9 +3,9 @@
     python benchmarks/diffusion.py [--weights FILE] [--setting NAME ...] [--scenes NAME ...] [--json FILE]
 
 For each sampler and number of network evaluations: a single sample and the mean of `--samples`, ungated, beside the
-linear estimate, Gaussian samples (no network) and regression by the same network (its answer at the highest noise level
-without any noise). `power` is the spatial power beyond the LR Nyquist frequency over the truth's, 1 for the right
-texture; `misfit` is the raw held-out score of the frames that judge; `weight` is what the gate lets in of the mean.
+linear estimate, Gaussian samples (no network) and regression by the same network (asked once, without noise). `power`
+is the spatial power beyond the LR Nyquist frequency over the truth's, 1 for the right texture; `misfit` is the raw
+held-out score of the frames that judge; `weight` is what the gate lets in of the mean.
 """
 
 from __future__ import annotations
@@ -17,13 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from learned import SETTINGS, Setting, prepared
 from machine import machine
 from simulated import as_stack, good_bands, scene_files
 
-from hsimisr.diffusion.config import AncestralConfig, DdimConfig, ProximalConfig, SamplerConfig
-from hsimisr.diffusion.model import Model
+from hsimisr.diffusion.config import AncestralConfig, DdimConfig, ProximalConfig, RegressionConfig, SamplerConfig
 from hsimisr.errors import ConfigError
 from hsimisr.geometry import View
 from hsimisr.inversion.config import LmmseConfig
@@ -34,7 +32,7 @@ from hsimisr.physics.simulator import simulate
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.device import choose_device, use_available_threads
 from hsimisr.pipeline.reconstruct import reconstruct
-from hsimisr.pipeline.refinement import PreparedTile, Refinement, denoiser_of
+from hsimisr.pipeline.refinement import Refinement, denoiser_of
 from hsimisr.pipeline.run import quiet_context
 from hsimisr.pipeline.scene import estimate_scene
 from hsimisr.pipeline.stages import DiffusionStage
@@ -45,7 +43,6 @@ DIFFUSION = {
     "x2-K1": SETTINGS["x2-K1"],
 }
 EVALUATIONS = (1, 2, 4, 8, 20, 100)
-REGRESSION_LEVEL = 30.0
 
 
 def main() -> None:
@@ -90,7 +87,7 @@ def one(path: Path, setting: Setting, network: Denoiser, options: argparse.Names
     stack = as_stack(simulation.frames)
     model = estimate_scene(stack, PipelineConfig(scale=setting.scale, psf=setting.psf), quiet_context())
     tile = prepared(stack, model)
-    view, canvas = View.whole(stack.reference_frame.shape_yx), tile.observations.canvas
+    view = View.whole(stack.reference_frame.shape_yx)
     linear = reconstruct(stack, model, view, LmmseConfig(), quiet_context())
 
     def told(image: np.ndarray) -> dict:
@@ -112,11 +109,10 @@ def one(path: Path, setting: Setting, network: Denoiser, options: argparse.Names
         return told(made.mean) | extra
 
     rows = {"linear": told(linear.mean)}
-    with torch.no_grad():
-        rows["regression"] = told(regression(tile, network)[(slice(None), *canvas.view_slices)].cpu().numpy())
     chosen = denoiser_of(ProximalConfig(weights="untrained"), choose_device("auto"))
     rows["gaussian sample"] = stage(ProximalConfig(product="sample", steps=1))
     chosen = network
+    rows["regression"] = stage(RegressionConfig(gate=False))
     kinds = {"proximal": ProximalConfig, "ddim": DdimConfig, "ancestral": AncestralConfig}
     for sampler in options.samplers:
         for steps in options.evaluations:
@@ -127,16 +123,6 @@ def one(path: Path, setting: Setting, network: Denoiser, options: argparse.Names
                 rows[f"{sampler} {steps} mean of {options.samples}"] = stage(config.model_copy(update=ungated))
     rows["default mean, gated"] = stage(ProximalConfig())
     return rows
-
-
-def regression(tile: PreparedTile, network: Denoiser) -> torch.Tensor:
-    """The network's answer where noise has drowned everything: the expected image ``(r, H, W)`` of the canvas."""
-    model = Model.of(tile.situation, tile.situation.image, network)
-    nothing = torch.zeros_like(tile.situation.image[: len(model.unit)])
-    _, change = model.change(nothing, REGRESSION_LEVEL)
-    image = tile.situation.image.clone()
-    image[: len(change)] += model.posterior.let_through(change)
-    return image
 
 
 def power_ratio(bands: np.ndarray, truth: np.ndarray, scale: int) -> float:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from hsimisr.diffusion.ancestral import sample_ancestral
-from hsimisr.diffusion.config import AncestralConfig, DdimConfig, ProximalConfig
+from hsimisr.diffusion.config import AncestralConfig, DdimConfig, ProximalConfig, RegressionConfig
 from hsimisr.diffusion.ddim import sample_ddim
+from hsimisr.diffusion.model import Model
 from hsimisr.diffusion.noise import Noise, linear_schedule, noise_levels
 from hsimisr.diffusion.proximal import sample_proximal
+from hsimisr.diffusion.regression import DROWNED
 from hsimisr.diffusion.sample import draw_sample
 
 COUNT = 150
@@ -80,6 +83,19 @@ def test_every_step_tells_what_it_has(gaussian_model, config):
     last = draw_sample(gaussian_model, config, Noise.of(0, 0), told.append)
     assert len(told) == 3
     torch.testing.assert_close(told[-1], last)
+
+
+def test_regression_has_nothing_random_and_is_held_to_the_frames(posed):
+    posterior, _ = posed
+    pattern = torch.randn((2, *posterior.canvas.hr_shape), generator=torch.Generator().manual_seed(0))
+    model = Model(posterior, lambda *_: pattern, SimpleNamespace())
+    shown = []
+    found = draw_sample(model, RegressionConfig(), Noise.of(0, 0), shown.append)
+    unit = posterior.error[:, None, None]
+    expected = posterior.let_through(pattern * unit * DROWNED / (1 + DROWNED**2) ** 0.5)
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)  # rounding, which the solver magnifies
+    torch.testing.assert_close(draw_sample(model, RegressionConfig(), Noise.of(5, 1), shown.append), found)
+    assert len(shown) == 2
 
 
 def test_levels_descend_from_highest_to_lowest():

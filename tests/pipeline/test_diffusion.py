@@ -39,6 +39,7 @@ def diffused(stack, cache):
 
     def run(frames=None, **knobs):
         stage = {"method": "proximal", "steps": 2, "weights": "untrained", **knobs}
+        stage = {name: value for name, value in stage.items() if value is not None}
         return refine(frames or stack, PipelineConfig.build(options={"diffuse": stage}), cache=cache)
 
     return run
@@ -104,6 +105,12 @@ def test_one_frame_cannot_judge(stack, diffused):
     result = diffused(frames=FrameStack(stack.frames[:1]))
     assert "could be held out" in result.diagnostics["learned"]["diffuse"][0]["reason"]
     assert not result.estimate.learned.any()
+
+
+def test_regression_needs_no_sample(diffused, finished, weights):
+    result = diffused(method="regression", gate=False, steps=None, weights=str(weights))
+    assert result.estimate.method == "regression mean"
+    assert not np.allclose(result.estimate.mean[0], finished.estimate.mean[0], atol=0.1)
 
 
 def test_it_follows_the_refiner(stack, cache):
