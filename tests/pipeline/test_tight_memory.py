@@ -10,7 +10,11 @@ from hsimisr.cube import Cube
 from hsimisr.geometry import View
 from hsimisr.pipeline.events import Failed, Finished, Progress
 
-SMALL = {"register": {"method": "gauss_newton"}, "invert": {"method": "lmmse", "rounds": 0}}
+SMALL = {
+    "register": {"method": "gauss_newton"},
+    "invert": {"method": "lmmse", "rounds": 0},
+    "uncertainty": {"method": "posterior", "calibrate": False},  # it would read, and fail, once more
+}
 
 
 class NotInOnePiece:
@@ -52,6 +56,14 @@ def test_out_of_memory_is_retried_with_smaller_tiles(tall, carry_out):
     plain = carry_out(tall, options=SMALL).end.result.estimate
     apart = (listener.end.result.estimate.mean - plain.mean) / np.sqrt(plain.variance)
     assert np.sqrt(np.mean(apart**2)) < 0.5
+
+
+def test_the_error_bars_are_calibrated_on_less_where_memory_is_short(tall, carry_out):
+    options = {**SMALL, "uncertainty": {"method": "posterior"}}
+    listener = carry_out(unreadable(tall, 60, granted=1), options=options)
+    assert isinstance(listener.end, Finished), listener.end
+    assert any("tiles of 32 pixels" in e.message for e in listener.of(Progress))
+    assert listener.end.result.scene.bar_scale is not None
 
 
 def test_out_of_memory_again_ends_the_job_with_the_way_out(tall, carry_out):

@@ -150,4 +150,5 @@ def assert_not_saved(desk, product: str, path: Path, reason: str) -> None:
 def test_the_manifest_names_things_that_exist() -> None:
     manifest = PluginManifest.from_file(ROOT / "napari.yaml")
     manifest.validate_imports()
-    assert {widget.display_name for widget in manifest.contributions.widgets} == {"Refine", "Spectra", "Alignment"}
+    names = {widget.display_name for widget in manifest.contributions.widgets}
+    assert names == {"Refine", "Spectra", "Alignment", "Quality"}

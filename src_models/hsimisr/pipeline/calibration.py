@@ -18,6 +18,7 @@ from hsimisr.physics.types import SceneModel
 from hsimisr.pipeline.config import PipelineConfig, PosteriorConfig
 from hsimisr.pipeline.context import Context
 from hsimisr.pipeline.frames import read_window
+from hsimisr.pipeline.reconstruct import with_smaller_tiles
 from hsimisr.uncertainty.heldout import Told, told_by
 from hsimisr.uncertainty.widths import Widths, shipped_widths, snr_of
 
@@ -50,7 +51,12 @@ def calibrated(
     if width.slope > 0 and most_held_out(frames):
         context.progress("uncertainty", 0, 1, "predicting a frame that was left out")
         around = view if scene.provisional and view is not None else View.whole(stack.reference_frame.shape_yx)
-        told = tell(stack, scene, _middle(around), config.invert, context)
+        method = config.invert
+
+        def attempt(side: int) -> Told | None:
+            return tell(stack, scene, _middle(around, side), method, context)
+
+        told = with_smaller_tiles(attempt, SIDE, around, scene, context)
     return replace(scene, bar_scale=width.of(scene.subspace.rank, told))
 
 
@@ -75,7 +81,7 @@ def tell(stack: FrameStack, scene: SceneModel, region: View, config: LmmseConfig
     return told_by(residuals, predictive_variance(everyone, held, scene.prior, found.contrast))
 
 
-def _middle(view: View) -> View:
-    """The middle of a view, no larger than `SIDE`."""
-    y0, x0 = (o + max(n - SIDE, 0) // 2 for o, n in zip(view.origin, view.shape, strict=True))
-    return View(y0, y0 + min(view.shape[0], SIDE), x0, x0 + min(view.shape[1], SIDE))
+def _middle(view: View, side: int) -> View:
+    """The middle of a view, no larger than `side`."""
+    y0, x0 = (o + max(n - side, 0) // 2 for o, n in zip(view.origin, view.shape, strict=True))
+    return View(y0, y0 + min(view.shape[0], side), x0, x0 + min(view.shape[1], side))
