@@ -4,14 +4,15 @@
                                    [--names text alpaca] [--frames N] [--methods NAME ...] [--peers NAME ...]
                                    [--out out/sequences]
 
-Every fifth frame is held out: it gives its own motion and nothing else. Each method reconstructs from the rest and is
-asked for the held-out frames through the observation model; `chi2` is the mean squared residual over the sensor's
-noise variance (smaller is better). Each cell has two of them. For the first, the held-out frame's motion is found
-against the reference alone. Two aliased frames may differ by what looks like a motion, though, and the reference's part
-in that is the same for all frames: a score may then tell more of the held-out frame's motion than of the estimate. For
-the second the motion, whatever its kind, is refined as an affine one against the estimate that is judged, so that
-estimates compare whose motions differ in kind, or which all frames share. The PSF is unknown, so several are tried, and
-the one under which the LMMSE predicts best, by the second score, makes the picture.
+Every fifth frame is held out: it takes part in the registration and gives nothing to the image. Each method
+reconstructs from the rest and is asked for the held-out frames through the observation model; `chi2` is the mean
+squared residual over the sensor's noise variance (smaller is better). Each cell has two of them. For the first, a
+held-out frame lies where the registration of all frames put it. Two aliased frames may differ by what looks like a
+motion, though, and the reference's part in that is the same for all frames: a score may then tell more of the held-out
+frame's motion than of the estimate. For the second the motion, whatever its kind, is refined as an affine one against
+the estimate that is judged, so that estimates compare whose motions differ in kind, or which all frames share. The PSF
+is unknown, so several are tried, and the one under which the LMMSE predicts best, by the second score, makes the
+picture.
 
 The last columns are the same LMMSE with the motion of other libraries, for the frames it sees and for those held out.
 Frames that we leave out are left out for all. The picture shows the estimates of all columns in their order, but ours
@@ -38,7 +39,6 @@ from simulated import with_motion
 from hsimisr.cube import FrameStack
 from hsimisr.geometry import View, translation
 from hsimisr.inversion.config import InvertConfig
-from hsimisr.inversion.invert import FrameWindow
 from hsimisr.io.open import open_frames
 from hsimisr.physics.canvas import Canvas
 from hsimisr.physics.linalg import hermitian_inverse
@@ -50,9 +50,7 @@ from hsimisr.pipeline.device import use_available_threads
 from hsimisr.pipeline.reconstruct import reconstruct
 from hsimisr.pipeline.run import quiet_context
 from hsimisr.pipeline.scene import estimate_scene
-from hsimisr.registration.config import GaussNewtonConfig
 from hsimisr.registration.displacement import Polynomial
-from hsimisr.registration.register import register_pairs
 
 BORDER = 3
 MARGIN = 4
@@ -103,20 +101,23 @@ def one(
     stack: FrameStack, config: PipelineConfig, methods: dict[str, InvertConfig], peers: Sequence[str]
 ) -> dict[str, tuple[float, np.ndarray]]:
     """Every method with our motion, and the LMMSE with every peer's: chi2 by motions matched, and first band (H, W)."""
-    held = [k for k in range(len(stack)) if k % EVERY == EVERY - 1 and k != stack.reference]
+    ours = estimate_scene(stack, config, quiet_context())
+    used = ours.registration.included
+    held = [k for k in used if k % EVERY == EVERY - 1 and k != stack.reference]
     rest = [k for k in range(len(stack)) if k not in held]
     seen = FrameStack(tuple(stack.frames[k] for k in rest), rest.index(stack.reference))
-    scene = estimate_scene(seen, config, quiet_context())
-    motions = held_out_motions(stack, held, scene)
-    registration = scene.registration
-    kinds = {registration.frames[k].model for k in registration.included if k != registration.reference}
+    kinds = {ours.registration.frames[k].model for k in used if k != stack.reference}
     print(f"{config.psf:>10}{'+'.join(sorted(kinds)):>12}", end="", flush=True)
-    results = {name: judged(seen, scene, method, stack, motions) for name, method in methods.items()}
-    for name, by_peer in peer_motions(stack, scene, peers).items():
-        known = Registration(tuple(by_peer[k] for k in rest), seen.reference, name)
-        known = without(known, [n for n, motion in enumerate(registration.frames) if motion.excluded])
-        its_scene = with_motion(seen, config, known)
-        results[name] = judged(seen, its_scene, METHODS["lmmse"], stack, {k: by_peer[k] for k in motions})
+
+    def scene_by(motions: Sequence[FrameMotion]) -> SceneModel:
+        known = [replace(motions[k], excluded=k not in used) for k in rest]
+        return with_motion(seen, config, Registration(tuple(known), seen.reference))
+
+    found = ours.registration.frames
+    scene, asked = scene_by(found), {k: found[k] for k in held}
+    results = {name: judged(seen, scene, method, stack, asked) for name, method in methods.items()}
+    for name, motions in peer_motions(stack, ours, peers).items():
+        results[name] = judged(seen, scene_by(motions), METHODS["lmmse"], stack, {k: motions[k] for k in held})
     print(flush=True)
     return results
 
@@ -137,16 +138,6 @@ def judged(
     return float(by_match), estimate.bands()[0]
 
 
-def held_out_motions(stack: FrameStack, held: list[int], scene: SceneModel) -> dict[int, FrameMotion]:
-    """Motion of each held-out frame against the reference alone; frames that do not belong are left out."""
-    images = [scene.subspace.project(stack.frames[k].read()) for k in (stack.reference, *held)]
-    masks = [np.ones(image.shape[1:], bool) for image in images]
-    window = FrameWindow(images, masks, [(0, 0)] * len(images))
-    rigid = "translation" if scene.registration.is_shift else "affine"
-    found = register_pairs(window, 0, GaussNewtonConfig(model=rigid)).registration.frames[1:]
-    return {k: motion for k, motion in zip(held, found, strict=True) if not motion.excluded}
-
-
 def peer_motions(stack: FrameStack, scene: SceneModel, peers: Sequence[str]) -> dict[str, list[FrameMotion]]:
     """Motion of every frame against the reference by each of these peers."""
     images = first_images(stack, scene.subspace)
@@ -158,11 +149,6 @@ def peer_motions(stack: FrameStack, scene: SceneModel, peers: Sequence[str]) -> 
         found = {k: FrameMotion(matrix, model=kind) for k, matrix in zip(order, matrices, strict=True)}
         out[name] = [found[k] for k in range(len(stack))]
     return out
-
-
-def without(registration: Registration, left_out: Sequence[int]) -> Registration:
-    frames = [replace(m, excluded=True) if k in left_out else m for k, m in enumerate(registration.frames)]
-    return replace(registration, frames=tuple(frames))
 
 
 def matched(estimate: Estimate, scene: SceneModel, frame: np.ndarray, motion: FrameMotion) -> FrameMotion:

@@ -26,8 +26,10 @@ Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 LARGEST_STEP = 0.7
-ENOUGH = 1e-4
-"""LR pixels: the longest displacement that one step may make, and the one at which the iteration ends."""
+ENOUGH, ROUGH = 1e-4, 0.1
+"""LR pixels: the longest displacement that one step may make, and those at which the iteration ends, where the motion
+found is the result and where it is only the start of a richer one: robust weights under too simple a motion settle
+slowly, for nothing."""
 PREFILTER_SHARE = 4 * math.pi
 """A Gaussian prefilter of width w leaves one independent pixel in ``4 pi w^2``."""
 LEAST_POWER = 0.5
@@ -115,12 +117,18 @@ class Comparison:
 
 
 def pair_motion(
-    reference: SmoothFrame, frame: SmoothFrame, start: FrameMotion, basis: Displacement, iterations: int = 20
+    reference: SmoothFrame,
+    frame: SmoothFrame,
+    start: FrameMotion,
+    basis: Displacement,
+    iterations: int = 20,
+    enough: float = ENOUGH,
 ) -> PairMotion:
     """Gauss-Newton from a start that is right to about two LR pixels.
 
     Args:
         basis: displacements on the grid of the reference by which the motion may change.
+        enough: longest displacement of a step, LR pixels, at which the iteration ends.
     """
     shape = reference.seen.shape
     pixels = np.moveaxis(np.indices(shape), 0, -1).astype(float)
@@ -142,7 +150,7 @@ def pair_motion(
         corner = np.rint(forward_motion(motion, pixels[shape[0] // 2, shape[1] // 2])) - np.array(shape) // 2
         step = step * min(1.0, LARGEST_STEP / max(longest, 1e-12))
         motion = basis.compose(motion, step.numpy(), corner)
-        if longest < ENOUGH:
+        if longest < enough:
             break
     alike = weight.sum(0) > 0.5 * weight.sum(0).max(initial=1e-30)
     signal = (_centred(values, alike & seen) ** 2)[:, alike].sum()

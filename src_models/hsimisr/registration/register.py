@@ -18,7 +18,7 @@ from hsimisr.registration.choose import explains_more
 from hsimisr.registration.coarse import whole_pixel_shift
 from hsimisr.registration.config import GaussNewtonConfig, Model
 from hsimisr.registration.displacement import Displacement, Polynomial, SplineField
-from hsimisr.registration.gauss_newton import Comparison, PairMotion, SmoothFrame, levels, pair_motion
+from hsimisr.registration.gauss_newton import ENOUGH, ROUGH, Comparison, PairMotion, SmoothFrame, levels, pair_motion
 
 Float64 = npt.NDArray[np.float64]
 CHANNELS = 4
@@ -106,12 +106,13 @@ def register_pairs(
     found: dict[int, PairMotion] = {}
 
     def fit(model: Model) -> None:
+        enough = ENOUGH if config.model in (model, "auto") else ROUGH
         basis = basis_of(model, shape, torch.device("cpu"))
         for k in others:
             if on_frame is not None:
                 on_frame(k)
             begin = motions[k] if model != "local" else with_field(motions[k], shape)
-            found[k] = pair_motion(smooth[reference], smooth[k], begin, basis)
+            found[k] = pair_motion(smooth[reference], smooth[k], begin, basis, enough=enough)
             motions[k] = found[k].motion
 
     def collected() -> PairRegistration:
