@@ -28,13 +28,12 @@ TURN = np.array([[np.cos(ROTATION), -np.sin(ROTATION)], [np.sin(ROTATION), np.co
 STRETCH = np.diag([1.02, 0.98])
 
 
-def found(waves, frame, start=(0.0, 0.0), model="translation", reference=None, **more):
+def found(waves, frame, start=(0.0, 0.0), model="translation", reference=None, alike=0.5, **more):
     """The pair found from a start, a shift or a motion."""
     reference = waves.seen() if reference is None else reference
     begin = start if isinstance(start, FrameMotion) else FrameMotion(translation(start))
-    return pair_motion(
-        waves.prepared(reference), waves.prepared(frame, **more), begin, basis_of(model, reference.shape[1:], CPU)
-    )
+    basis = basis_of(model, reference.shape[1:], CPU)
+    return pair_motion(waves.prepared(reference), waves.prepared(frame, **more), begin, basis, alike=alike)
 
 
 def climbed(waves, frame, models):
@@ -129,6 +128,22 @@ def test_a_cloud_over_a_third_of_the_frame_does_not_move_the_result(waves, model
     assert apart(pairs[1].motion, pairs[0].motion, shape).max() < 5 * bar
     assert pairs[1].alike < 0.72 < pairs[0].alike
     assert pairs[1].mismatch < 0.05
+
+
+def test_a_frame_that_is_mostly_hidden_is_found_by_the_rest(waves):
+    """Where most pixels show a cloud, medians are those of the cloud."""
+    shape = (64, 60)
+    cloud = np.indices(shape)[0] < 0.6 * shape[0]
+    noise = 5 * np.random.default_rng(0).standard_normal((waves.rank, *shape))
+    clear = waves.seen((0.3, -0.2), shape) + noise
+    hidden = np.where(cloud, np.array([800.0, -500.0, 300.0])[:, None, None] + noise, clear)
+    reference = waves.seen(shape=shape)
+    by_most, by_few = (found(waves, hidden, reference=reference, alike=share) for share in (0.5, 0.25))
+    assert by_most.mismatch > 0.6
+    assert by_few.mismatch < 0.05
+    assert 0.25 < by_few.alike < 0.4
+    bar = np.sqrt(np.trace(by_few.motion.covariance))
+    assert by_few.motion.shift == pytest.approx([0.3, -0.2], abs=5 * bar)
 
 
 def test_frames_may_differ_in_size(waves):

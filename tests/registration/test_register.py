@@ -176,6 +176,18 @@ def test_a_frame_of_another_scene_is_left_out_with_a_reason(eigen_frames):
     assert np.array_equal(found.shifts[[1, 2, 4]], registered(eigen_frames).shifts[[1, 2, 4]])
 
 
+def test_a_frame_that_is_mostly_hidden_by_a_cloud_is_registered(eigen_frames):
+    clear = registered(eigen_frames).frames[2]
+    frames = list(eigen_frames.window.frames)
+    cloud = np.indices(frames[2].shape[1:])[0] < 0.55 * frames[2].shape[1]
+    bright = 3 * np.abs(frames[2]).max((1, 2), keepdims=True)
+    frames[2] = np.where(cloud, bright, frames[2])
+    window, near = replace(eigen_frames.window, frames=frames), identity(len(frames), 0)
+    hidden = register_pairs(window, 0, AUTO, near).registration.frames[2]
+    assert not hidden.excluded
+    assert hidden.shift == pytest.approx(clear.shift, abs=2 * ALIASING)
+
+
 def test_a_frame_that_shares_little_with_the_scene_is_used_where_that_is_wanted(eigen_frames):
     frames = [0.15 * f + shuffled(f) if k == 3 else f for k, f in enumerate(eigen_frames.frames)]
     assert register_pairs(window_of(frames), 0, AUTO).registration.included == (0, 1, 2, 4)

@@ -13,7 +13,7 @@ from hsimisr.geometry import View
 from hsimisr.inversion.config import LmmseConfig
 from hsimisr.inversion.invert import FrameWindow, observe
 from hsimisr.inversion.robust import solve_robustly
-from hsimisr.registration.triage import BAD_FIT, judged
+from hsimisr.registration.triage import BAD_FIT, judged, without_strangers
 
 ODD = 2
 
@@ -22,13 +22,25 @@ def told(given, cubes=None, registration=None, masks=None, scale=2):
     """The true motions of the frames, judged by what an estimate from all of them leaves unexplained."""
     cubes = list(given.simulation.frames) if cubes is None else cubes
     registration = registration or given.simulation.registration
-    masks = given.masks if masks is None else masks
+    window, found = solved(given, cubes, registration, given.masks if masks is None else masks, scale)
+    return judged(registration, found, window, cubes).frames
+
+
+def solved(given, cubes, registration, masks, scale=2):
+    """Eigen-images of the cubes, and the estimate from all frames that are not left out."""
     images = [given.subspace.project(cube) * mask for cube, mask in zip(cubes, masks, strict=True)]
     window = FrameWindow(images, masks, [(0, 0)] * len(cubes))
     scene = replace(given.scene(registration), scale=scale)
     view = View.whole(cubes[registration.reference].shape[1:])
-    found = solve_robustly(observe(window, scene, view, torch.device("cpu")), scene.prior, LmmseConfig())
-    return judged(registration, found, window, cubes).frames
+    return window, solve_robustly(observe(window, scene, view, torch.device("cpu")), scene.prior, LmmseConfig())
+
+
+def left_out(given, cubes):
+    """Numbers of the frames that are taken for another scene's, and why."""
+    registration = given.simulation.registration
+    _, found = solved(given, cubes, registration, given.masks)
+    frames = without_strangers(registration, found).frames
+    return {k: motion.reason for k, motion in enumerate(frames) if motion.excluded}
 
 
 def with_odd(given, change):
@@ -90,6 +102,21 @@ def test_a_clouded_frame_is_called_so(eigen_frames):
     frames = told(eigen_frames, with_odd(eigen_frames, lambda c: np.where(cloud, 2 * c.max(), c).astype("f4")))
     assert "shows something else (clouds, moving things)" in frames[ODD].reason
     assert [motion.reason for k, motion in enumerate(frames) if k != ODD] == [""] * 4
+
+
+def test_a_frame_of_another_scene_is_left_out(eigen_frames):
+    """Here upside down: beside what all others show it explains nothing."""
+    out = left_out(eigen_frames, with_odd(eigen_frames, lambda c: c[:, ::-1, ::-1].copy()))
+    assert list(out) == [ODD]
+    assert "does not show what the other frames do" in out[ODD]
+
+
+def test_frames_that_only_look_bad_are_not_left_out(eigen_frames):
+    y, x = np.indices(eigen_frames.frames[0].shape[1:])
+    cloud = np.hypot(y - 12, x - 20) < 9
+    assert left_out(eigen_frames, with_odd(eigen_frames, lambda c: c)) == {}
+    assert left_out(eigen_frames, with_odd(eigen_frames, lambda c: np.where(cloud, 2 * c.max(), c).astype("f4"))) == {}
+    assert left_out(eigen_frames, with_blurred(eigen_frames)) == {}
 
 
 def test_a_saturated_frame_is_called_so(eigen_frames):

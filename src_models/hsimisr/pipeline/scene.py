@@ -27,11 +27,11 @@ from hsimisr.pipeline.fit import fit_prior_and_noise, rough_image, with_contrast
 from hsimisr.pipeline.frames import Window
 from hsimisr.pipeline.memory import tile_side
 from hsimisr.pipeline.sample import choose_sample, read_sample
-from hsimisr.registration.config import JointConfig, NoRegistrationConfig
+from hsimisr.registration.config import GaussNewtonConfig, JointConfig, NoRegistrationConfig
 from hsimisr.registration.psf_estimate import FoundPsf, estimate_psf
 from hsimisr.registration.refine import refine_jointly, strongest
 from hsimisr.registration.register import PairRegistration, identity, register_pairs
-from hsimisr.registration.triage import judged
+from hsimisr.registration.triage import judged, without_strangers
 
 LEAST_PIXELS = 16
 MOTION_TOLERANCE = 3e-4
@@ -115,7 +115,8 @@ def estimate_scene(
     if known is None and isinstance(config.register_, JointConfig):
         scene = replace(scene, registration=_refined_motion(frames, scene, sample, config, context, whole))
     context.progress("scene", 3, 4, "power spectrum")
-    scene, found = fit_prior_and_noise(frames, scene, sample, config, context)
+    may_exclude = known is None and isinstance(config.register_, GaussNewtonConfig) and config.register_.exclude
+    scene, found = _fitted(frames, scene, sample, config, context, may_exclude)
     if on_fitted is not None:
         on_fitted(scene, lmmse.view_image(found.equations.observations.canvas, found.spectrum), sample)
     if known is None:
@@ -183,6 +184,17 @@ def _refined_motion(
         lambda step: context.progress("register", step, method.steps, "image and motions together"),
         found,
     )
+
+
+def _fitted(
+    frames: FrameWindow, scene: SceneModel, sample: View, config: PipelineConfig, context: Context, may_exclude: bool
+) -> tuple[SceneModel, lmmse.Solution]:
+    """Prior and noise fitted to the frames that belong to the scene."""
+    fitted, found = fit_prior_and_noise(frames, scene, sample, config, context)
+    belong = without_strangers(scene.registration, found) if may_exclude else scene.registration
+    if belong.included == scene.registration.included:
+        return fitted, found
+    return fit_prior_and_noise(frames, replace(scene, registration=belong), sample, config, context)
 
 
 def _levelled(found: PairRegistration, subspace: Subspace) -> Registration:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.ndimage import binary_erosion, gaussian_filter, map_coordinates, spline_filter1d, uniform_filter
+from scipy.stats import norm
 
 from hsimisr.physics.linalg import hermitian_inverse
 from hsimisr.physics.motion import forward_motion
@@ -123,12 +124,14 @@ def pair_motion(
     basis: Displacement,
     iterations: int = 20,
     enough: float = ENOUGH,
+    alike: float = 0.5,
 ) -> PairMotion:
     """Gauss-Newton from a start that is right to about two LR pixels.
 
     Args:
         basis: displacements on the grid of the reference by which the motion may change.
         enough: longest displacement of a step, LR pixels, at which the iteration ends.
+        alike: least share of the common pixels that show the same scene.
     """
     shape = reference.seen.shape
     pixels = np.moveaxis(np.indices(shape), 0, -1).astype(float)
@@ -140,7 +143,7 @@ def pair_motion(
         where = forward_motion(motion, pixels)
         seen = reference.seen & _inside(frame.seen, where)
         values = frame.at(where)
-        error, weight, gain, offset = _difference(reference.values, values, seen, gain, noise)
+        error, weight, gain, offset = _difference(reference.values, values, seen, gain, noise, alike)
         shown = torch.from_numpy(weight / independent)
         comparison = Comparison(torch.from_numpy(error), gain * slopes, shown)
         if n == iterations or not seen.any():
@@ -152,12 +155,12 @@ def pair_motion(
         motion = basis.compose(motion, step.numpy(), corner)
         if longest < enough:
             break
-    alike = weight.sum(0) > 0.5 * weight.sum(0).max(initial=1e-30)
-    signal = (_centred(values, alike & seen) ** 2)[:, alike].sum()
-    mismatch = float((error**2)[:, alike].sum() / max(signal, 1e-12))
+    same = weight.sum(0) > 0.5 * weight.sum(0).max(initial=1e-30)
+    signal = (_centred(values, same & seen) ** 2)[:, same].sum()
+    mismatch = float((error**2)[:, same].sum() / max(signal, 1e-12))
     covariance = _position_covariance(comparison, basis)
     found = FrameMotion(motion.matrix, covariance=covariance, gain=gain, field=motion.field, model=motion.model)
-    share = float((alike & seen).sum() / max(seen.sum(), 1))
+    share = float((same & seen).sum() / max(seen.sum(), 1))
     power = float((weight * (reference.values - _means(reference.values, weight)) ** 2).sum())
     gain_error = math.sqrt(independent / max(power, 1e-12))
     offset_error = np.sqrt(independent / np.maximum(weight.sum((1, 2)), 1e-12))
@@ -177,7 +180,7 @@ def levels(reference: SmoothFrame, frame: SmoothFrame, pair: PairMotion) -> Floa
 
 
 def _difference(
-    reference: Float64, values: Float64, seen: Mask, gain: float, noise: float
+    reference: Float64, values: Float64, seen: Mask, gain: float, noise: float, alike: float
 ) -> tuple[Float64, Float64, float, Float64]:
     """Difference and weight ``(r, h, w)``, gain, and offset ``(r,)``; gain and offsets are those that fit best.
 
@@ -185,9 +188,9 @@ def _difference(
     the reference, of variance `noise`, would dilute the gain and is taken off.
     """
     error = values - gain * reference
-    offset = np.median(error[:, seen], axis=1) if seen.any() else np.zeros(len(error))
+    offset = _densest(error[:, seen], alike) if seen.any() else np.zeros(len(error))
     error -= offset[:, None, None]
-    weight = _weights(error, seen)
+    weight = _weights(error, seen, alike)
     for _ in range(2):
         means = [_means(image, weight) for image in (reference, values)]
         a, b = reference - means[0], values - means[1]
@@ -195,7 +198,7 @@ def _difference(
         gain = float((weight * a * b).sum() / max(power - noise * weight.sum(), LEAST_POWER * power, 1e-12))
         offset = (means[1] - gain * means[0])[:, 0, 0]
         error = values - gain * reference - offset[:, None, None]
-        weight = _weights(error, seen)
+        weight = _weights(error, seen, alike)
     return error * seen, weight, gain, offset
 
 
@@ -205,11 +208,22 @@ def _means(images: Float64, weight: Float64) -> Float64:
     return np.asarray((images * weight).sum((1, 2), keepdims=True) / total)
 
 
-def _weights(error: Float64, seen: Mask) -> Float64:
+def _densest(values: Float64, share: float) -> Float64:
+    """Middle ``(r,)`` of values ``(r, n)``: the median, or of the shortest interval that holds a lesser share."""
+    if share >= 0.5:
+        return np.asarray(np.median(values, axis=1))
+    ordered = np.sort(values, axis=1)
+    inside = max(1, int(share * values.shape[1]))
+    first = np.argmin(ordered[:, inside:] - ordered[:, :-inside], axis=1)
+    every = np.arange(len(values))
+    return np.asarray((ordered[every, first] + ordered[every, first + inside]) / 2)
+
+
+def _weights(error: Float64, seen: Mask, alike: float) -> Float64:
     """Inverse variance of each channel ``(r, h, w)``, less where the neighbourhood differs more than is usual."""
     if not seen.any():
         return np.zeros_like(error)
-    typical = np.median(np.abs(error[:, seen]), axis=1) / 0.6745
+    typical = np.quantile(np.abs(error[:, seen]), alike, axis=1) / norm.ppf((1 + alike) / 2)
     channel = 1 / (typical**2 + 1e-9 * error[:, seen].var(1) + 1e-12)
     power = (error**2 * channel[:, None, None]).mean(0) * seen
     around = uniform_filter(power, 3, mode="constant")

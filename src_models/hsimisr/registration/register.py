@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -26,8 +27,9 @@ CHANNELS = 4
 ends as far from the truth, at x2 and x4."""
 UNRELATED = 0.6
 """Part of the signal that a motion may leave unexplained; two unrelated images leave about 1."""
-FEW_ALIKE = 0.3
-"""Share of the common pixels that must show the same scene."""
+MOST_ALIKE, FEW_ALIKE = 0.5, 0.25
+"""Share of the common pixels that is taken to show the same scene, and the share that must: a frame that most pixels do
+not explain is tried once more as one that is mostly hidden by clouds."""
 SAME_GAIN = 0.005
 SAME_LEVEL = 0.3
 CLEAR = 5.0
@@ -104,6 +106,7 @@ def register_pairs(
     others = [k for k in range(len(smooth)) if k != reference and window.masks[k].any()]
     motions = {k: _begin(window, reference, k, count, start) for k in others}
     found: dict[int, PairMotion] = {}
+    alike = dict.fromkeys(others, MOST_ALIKE)
 
     def fit(model: Model) -> None:
         enough = ENOUGH if config.model in (model, "auto") else ROUGH
@@ -112,7 +115,12 @@ def register_pairs(
             if on_frame is not None:
                 on_frame(k)
             begin = motions[k] if model != "local" else with_field(motions[k], shape)
-            found[k] = pair_motion(smooth[reference], smooth[k], begin, basis, enough=enough)
+            compare = partial(pair_motion, smooth[reference], smooth[k], begin, basis, enough=enough)
+            found[k] = compare(alike=alike[k])
+            if _why_foreign(found[k]) and alike[k] > FEW_ALIKE:
+                hidden = compare(alike=FEW_ALIKE)
+                if not _why_foreign(hidden):
+                    found[k], alike[k] = hidden, FEW_ALIKE
             motions[k] = found[k].motion
 
     def collected() -> PairRegistration:

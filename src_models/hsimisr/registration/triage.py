@@ -12,6 +12,7 @@ from hsimisr.inversion.invert import FrameWindow
 from hsimisr.inversion.lmmse import Solution
 from hsimisr.inversion.misfit import misfit
 from hsimisr.physics.types import Registration
+from hsimisr.registration.register import UNRELATED
 
 Float32 = npt.NDArray[np.float32]
 CHANNELS = 3
@@ -24,6 +25,27 @@ SATURATED = 0.02
 other frames' detail that is left, share of pixels at the largest value of their band."""
 LAPLACE_NOISE = 20.0
 """Variance of the discrete Laplacian of white noise of unit variance."""
+
+
+def without_strangers(registration: Registration, found: Solution) -> Registration:
+    """Leaves out frames of which an estimate from all explains so little that they must show another scene.
+
+    A pair of frames that overlap by little may look alike by chance; beside what all others show, a stranger does not.
+    """
+    o = found.equations.observations
+    full = o.weight.amax((1, 2, 3), keepdim=True)
+    seen = (o.weight > full / 2).float()
+    count = seen.sum((2, 3)).clamp_min(1)
+    mean = (seen * o.data).sum((2, 3)) / count
+    power = full[:, :, 0, 0] * ((seen * (o.data - mean[:, :, None, None])) ** 2).sum((2, 3)) / count
+    left, shown = misfit(found, 0.0)[:, :CHANNELS].sum(1), power[:, :CHANNELS].sum(1).cpu().numpy()
+    motions = list(registration.frames)
+    for place, k in enumerate(registration.included):
+        share = left[place] / max(shown[place], 1e-12)
+        if k != registration.reference and left[place] > BAD_FIT * CHANNELS and share > UNRELATED:
+            reason = f"does not show what the other frames do: {share:.0%} of it is left unexplained"
+            motions[k] = replace(motions[k], excluded=True, weight=0.0, gain=1.0, reason=reason)
+    return replace(registration, frames=tuple(motions))
 
 
 def judged(registration: Registration, found: Solution, window: FrameWindow, cubes: list[Float32]) -> Registration:
