@@ -21,13 +21,20 @@ from learned import SETTINGS, Setting, prepared
 from machine import machine
 from simulated import as_stack, good_bands, scene_files
 
-from hsimisr.diffusion.config import AncestralConfig, DdimConfig, ProximalConfig, RegressionConfig, SamplerConfig
+from hsimisr.diffusion.config import (
+    AncestralConfig,
+    ConsistencyConfig,
+    DdimConfig,
+    ProximalConfig,
+    RegressionConfig,
+    SamplerConfig,
+)
 from hsimisr.errors import ConfigError
 from hsimisr.geometry import View
 from hsimisr.inversion.config import LmmseConfig
 from hsimisr.metrics import evaluate
 from hsimisr.networks.denoiser import Denoiser
-from hsimisr.networks.weights import SHIPPED_DENOISER, load_denoiser
+from hsimisr.networks.weights import SHIPPED_DENOISER, SHIPPED_STUDENT, load_denoiser
 from hsimisr.physics.simulator import simulate
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.device import choose_device, use_available_threads
@@ -42,6 +49,13 @@ DIFFUSION = {
     "x4-K8": Setting(4, 8, "mtf:0.29", 30.0),
     "x2-K1": SETTINGS["x2-K1"],
 }
+SAMPLERS = {
+    "proximal": ProximalConfig,
+    "ddim": DdimConfig,
+    "ancestral": AncestralConfig,
+    "consistency": ConsistencyConfig,
+}
+MOST_STUDENT_STEPS = 4
 EVALUATIONS = (1, 2, 4, 8, 20, 100)
 
 
@@ -51,19 +65,22 @@ def main() -> None:
     parser.add_argument("--setting", nargs="+", default=list(DIFFUSION), choices=DIFFUSION)
     parser.add_argument("--scenes", nargs="+", help="file stems; all by default")
     parser.add_argument("--evaluations", nargs="+", type=int, default=list(EVALUATIONS))
-    parser.add_argument("--samplers", nargs="+", default=["proximal", "ddim", "ancestral"])
+    parser.add_argument("--student", type=Path, default=SHIPPED_STUDENT)
+    parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS), choices=SAMPLERS)
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     use_available_threads()
-    network = load_denoiser(options.weights).to(choose_device("auto"))
+    networks = {
+        role: load_denoiser(path) for role, path in (("denoiser", options.weights), ("student", options.student))
+    }
     rows: list[dict] = []
     for name in options.setting:
         print(f"\n{name}: {DIFFUSION[name]}", flush=True)
         for path in scene_files(options.scenes):
             try:
-                found = one(path, DIFFUSION[name], network, options)
+                found = one(path, DIFFUSION[name], networks, options)
             except ConfigError as error:  # a scene too small for this setting
                 print(f"{path.stem:20} left out: {error}", flush=True)
                 continue
@@ -76,7 +93,7 @@ def main() -> None:
         options.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1))
 
 
-def one(path: Path, setting: Setting, network: Denoiser, options: argparse.Namespace) -> dict[str, dict]:
+def one(path: Path, setting: Setting, networks: dict[str, Denoiser], options: argparse.Namespace) -> dict[str, dict]:
     """Rows of one scene by what made them."""
     scene = good_bands(path)
     reach = 2.0 if min(scene.shape[1:]) / setting.scale >= 23.5 else 1.5
@@ -111,16 +128,20 @@ def one(path: Path, setting: Setting, network: Denoiser, options: argparse.Names
     rows = {"linear": told(linear.mean)}
     chosen = denoiser_of(ProximalConfig(weights="untrained"), choose_device("auto"))
     rows["gaussian sample"] = stage(ProximalConfig(product="sample", steps=1))
-    chosen = network
+    chosen = networks["denoiser"].to(choose_device("auto"))
     rows["regression"] = stage(RegressionConfig(gate=False))
-    kinds = {"proximal": ProximalConfig, "ddim": DdimConfig, "ancestral": AncestralConfig}
     for sampler in options.samplers:
+        student = sampler == "consistency"
+        chosen = networks["student" if student else "denoiser"].to(choose_device("auto"))
         for steps in options.evaluations:
-            config = kinds[sampler](steps=steps)
+            if student and steps > MOST_STUDENT_STEPS:
+                continue
+            config = SAMPLERS[sampler](steps=steps)
             rows[f"{sampler} {steps} sample"] = stage(config.model_copy(update={"product": "sample"}))
             if steps <= 4:
                 ungated = {"gate": False, "samples": options.samples}
                 rows[f"{sampler} {steps} mean of {options.samples}"] = stage(config.model_copy(update=ungated))
+    chosen = networks["denoiser"]
     rows["default mean, gated"] = stage(ProximalConfig())
     return rows
 

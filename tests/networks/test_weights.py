@@ -15,6 +15,7 @@ from hsimisr.networks.refiner import Refiner, RefinerShape, Support
 from hsimisr.networks.weights import (
     SHIPPED,
     SHIPPED_DENOISER,
+    SHIPPED_STUDENT,
     SINGLE_FRAME,
     load_denoiser,
     load_refiner,
@@ -75,12 +76,16 @@ def test_weights_of_another_network_are_refused(path):
 
 @pytest.mark.parametrize(
     ("path", "load", "shape"),
-    [(SHIPPED, load_refiner, RefinerShape()), (SHIPPED_DENOISER, load_denoiser, DenoiserShape())],
+    [
+        (SHIPPED, load_refiner, RefinerShape()),
+        (SHIPPED_DENOISER, load_denoiser, DenoiserShape()),
+        (SHIPPED_STUDENT, load_denoiser, DenoiserShape(role="student")),
+    ],
 )
 def test_the_weights_that_come_along_can_be_made_again(path, load, shape):
     """They load, and tell the recipe in the package that made them."""
     assert load(path).shape == shape
     told = read_provenance(path)
-    assert Recipe.model_validate(told["recipe"]) == Recipe.load(shape.kind)
+    assert Recipe.model_validate(told["recipe"]) == Recipe.load(path.stem)
     assert told["trained_on"] == []
-    assert path.with_suffix(".md").read_text().startswith(f"# {shape.kind.capitalize()} weights")
+    assert path.with_suffix(".md").read_text().startswith(f"# {path.stem.capitalize()} weights")

@@ -45,7 +45,7 @@ class DdimConfig(SamplingSettings):
     """Deterministic steps (DDIM; Song et al., 2021)."""
 
     method: Literal["ddim"] = "ddim"
-    steps: int = Field(20, ge=0, le=200, description="network evaluations of each sample; 0 switches the stage off")
+    steps: int = Field(8, ge=0, le=200, description="network evaluations of each sample; 0 switches the stage off")
 
 
 class AncestralConfig(SamplingSettings):
@@ -53,6 +53,13 @@ class AncestralConfig(SamplingSettings):
 
     method: Literal["ancestral"] = "ancestral"
     steps: int = Field(100, ge=0, le=100, description="network evaluations of each sample; 0 switches the stage off")
+
+
+class ConsistencyConfig(SamplingSettings):
+    """A student distilled from the denoiser, which needs one step (consistency model; Song et al., 2023)."""
+
+    method: Literal["consistency"] = "consistency"
+    steps: int = Field(1, ge=0, le=4, description="network evaluations of each sample; 0 switches the stage off")
 
 
 class RegressionConfig(DiffusionSettings):
@@ -64,4 +71,4 @@ class RegressionConfig(DiffusionSettings):
     samples: ClassVar[int] = 1
 
 
-SamplerConfig = ProximalConfig | DdimConfig | AncestralConfig | RegressionConfig
+SamplerConfig = ProximalConfig | DdimConfig | AncestralConfig | ConsistencyConfig | RegressionConfig

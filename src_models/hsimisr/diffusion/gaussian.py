@@ -52,6 +52,11 @@ class GaussianPosterior:
     def canvas(self) -> Canvas:
         return self.observations.canvas
 
+    def apply(self, images: torch.Tensor) -> torch.Tensor:
+        """The precision H times images ``(n, H, W)``."""
+        equations = self._at(math.inf)
+        return self.canvas.to_image(equations.apply(self.canvas.to_spectrum(images)))
+
     def denoise(self, noisy: torch.Tensor, level: float) -> torch.Tensor:
         """The expected deviation ``(n, H, W)`` given a noisy one, noise units; 0 without any, at an infinite level."""
         equations = self._at(level)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
+LOWEST = 0.1
+"""Noise level of the last step, times the expected error."""
 CURVE = 7.0
 """Exponent by which levels crowd towards the lowest (Karras et al., NeurIPS 2022, equation 5)."""
 TRAINED_LEVELS = 100

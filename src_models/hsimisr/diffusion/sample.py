@@ -8,21 +8,27 @@ from dataclasses import dataclass
 import torch
 
 from hsimisr.diffusion.ancestral import sample_ancestral
-from hsimisr.diffusion.config import MEAN, AncestralConfig, DdimConfig, ProximalConfig, RegressionConfig, SamplerConfig
+from hsimisr.diffusion.config import (
+    MEAN,
+    AncestralConfig,
+    ConsistencyConfig,
+    DdimConfig,
+    ProximalConfig,
+    RegressionConfig,
+    SamplerConfig,
+)
+from hsimisr.diffusion.consistency import sample_consistent
 from hsimisr.diffusion.ddim import sample_ddim
 from hsimisr.diffusion.gaussian import GaussianPosterior
 from hsimisr.diffusion.guidance import guide_of
 from hsimisr.diffusion.honesty import allowed_share, within_bars
 from hsimisr.diffusion.model import Model, OnStep
-from hsimisr.diffusion.noise import Noise, linear_schedule, noise_levels
+from hsimisr.diffusion.noise import LOWEST, Noise, linear_schedule, noise_levels
 from hsimisr.diffusion.proximal import sample_proximal
 from hsimisr.diffusion.regression import regress
 from hsimisr.networks.denoiser import Denoiser
 from hsimisr.networks.situation import Situation
 from hsimisr.physics.types import Subspace
-
-LOWEST = 0.1
-"""Noise level of the last step, times the expected error."""
 
 
 def draw_sample(model: Model, config: SamplerConfig, noise: Noise, on_step: OnStep, mean: bool = False) -> torch.Tensor:
@@ -39,6 +45,8 @@ def draw_sample(model: Model, config: SamplerConfig, noise: Noise, on_step: OnSt
             return sample_ddim(model, noise_levels(config.highest, LOWEST, config.steps), noise, on_step)
         case AncestralConfig():
             return sample_ancestral(model, linear_schedule(config.highest, config.steps), noise, on_step)
+        case ConsistencyConfig():
+            return sample_consistent(model, noise_levels(config.highest, LOWEST, config.steps), noise, on_step)
         case RegressionConfig():
             return regress(model, on_step)
 

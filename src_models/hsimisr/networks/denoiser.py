@@ -32,9 +32,13 @@ NOISY = 2
 
 
 class DenoiserShape(Settings):
-    """The size of a denoiser; stored with its weights."""
+    """The size of a denoiser; stored with its weights.
+
+    A student has learned to answer for all steps of a denoiser at once (see `hsimisr.diffusion.consistency`).
+    """
 
     kind: Literal["denoiser"] = "denoiser"
+    role: Literal["denoiser", "student"] = "denoiser"
     width: int = 32
     heads: int = 4
     layers: int = 2

@@ -23,6 +23,7 @@ Network = Refiner | Denoiser
 N = TypeVar("N", Refiner, Denoiser)
 TRAINED = Path(str(files(__package__).joinpath("trained")))
 SHIPPED, SHIPPED_DENOISER = TRAINED / "refiner.safetensors", TRAINED / "denoiser.safetensors"
+SHIPPED_STUDENT = TRAINED / "student.safetensors"
 """The weights that come with the package; their cards lie beside them."""
 
 

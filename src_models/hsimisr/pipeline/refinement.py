@@ -16,7 +16,7 @@ import torch
 from hsimisr.adaptation.config import TestTimeTrainingConfig
 from hsimisr.adaptation.lessons import Lesson, cycle_lesson, lesson
 from hsimisr.adaptation.ttt import Adapted, Check, adapt
-from hsimisr.diffusion.config import DiffusionSettings
+from hsimisr.diffusion.config import ConsistencyConfig, DiffusionSettings
 from hsimisr.errors import ConfigError
 from hsimisr.geometry import View
 from hsimisr.heldout.gate import GateWeight, fixed_gate, gate
@@ -30,7 +30,7 @@ from hsimisr.networks.config import RefinerConfig
 from hsimisr.networks.denoiser import Denoiser
 from hsimisr.networks.refiner import Refiner
 from hsimisr.networks.situation import Situation
-from hsimisr.networks.weights import SHIPPED, SHIPPED_DENOISER, load_denoiser, load_refiner
+from hsimisr.networks.weights import SHIPPED, SHIPPED_DENOISER, SHIPPED_STUDENT, load_denoiser, load_refiner
 from hsimisr.physics.observations import Observations
 from hsimisr.physics.types import Float32, FrameMotion, SceneModel
 from hsimisr.pipeline.stages import A_SAMPLE, OnImage, Stage
@@ -115,12 +115,22 @@ class RefinedTile:
 
 
 def denoiser_of(config: DiffusionSettings, device: torch.device) -> Denoiser:
-    """The denoiser that a config names, on a device; an untrained one changes nothing, whatever its weights."""
+    """The denoiser, or student, that a config names, on a device; an untrained one changes nothing.
+
+    Raises:
+        ConfigError: weights of a student for a method that needs a denoiser, or the other way round.
+    """
     if config.weights == "untrained":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return Denoiser().eval().to(device)
-    return load_denoiser(SHIPPED_DENOISER if config.weights == "shipped" else Path(config.weights)).to(device)
+    role = "student" if isinstance(config, ConsistencyConfig) else "denoiser"
+    shipped = SHIPPED_STUDENT if role == "student" else SHIPPED_DENOISER
+    network = load_denoiser(shipped if config.weights == "shipped" else Path(config.weights))
+    if network.shape.role != role:
+        wanted = "any method but consistency" if role == "student" else "diffuse.method=consistency"
+        raise ConfigError(f"{config.weights} holds a {network.shape.role}; use it with {wanted}, or give other weights")
+    return network.to(device)
 
 
 def refiner_of(config: RefinerConfig, device: torch.device, seed: int) -> Refiner:

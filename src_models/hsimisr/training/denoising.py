@@ -7,7 +7,7 @@ import math
 import numpy as np
 import torch
 
-from hsimisr.diffusion.config import ProximalConfig
+from hsimisr.diffusion.config import ConsistencyConfig, ProximalConfig
 from hsimisr.diffusion.gaussian import GaussianPosterior
 from hsimisr.diffusion.model import Model
 from hsimisr.diffusion.noise import Noise
@@ -20,8 +20,11 @@ from hsimisr.training.sample import Sample
 MEDIAN_LEVEL, LEVEL_SPREAD = 2.0, 1.3
 """Noise levels are drawn from a log-normal (Karras et al., NeurIPS 2022, section 5), units of the expected error."""
 LEAST_LEVEL, LARGEST_LEVEL = 0.05, 30.0
-JUDGED = ProximalConfig(steps=2, samples=2, highest=8.0)
-"""How validation samples: two opposite samples of two steps."""
+JUDGED: dict[str, ProximalConfig | ConsistencyConfig] = {
+    "denoiser": ProximalConfig(steps=2, samples=2, highest=8.0),
+    "student": ConsistencyConfig(),
+}
+"""How validation samples: two opposite samples, by role."""
 
 
 def denoising_loss(
@@ -41,9 +44,7 @@ def denoising_loss(
     level = min(max(MEDIAN_LEVEL * math.exp(LEVEL_SPREAD * drawn), LEAST_LEVEL), LARGEST_LEVEL)
     true = deviation(sample, len(unit))
     with torch.no_grad(), torch.autocast(true.device.type, enabled=False):
-        around = posterior.draw(math.inf, noise)  # the truth is known in the view alone
-        around[sample.view] = true
-        noisy = around + level * unit * noise.white(around)
+        noisy = noisy_truth(posterior, sample, level, noise)
         denoised = posterior.denoise(noisy, level)
     known = network.condition(situation, situation.image)
     told = network(known, noisy / unit, denoised / unit, level)
@@ -62,12 +63,20 @@ def denoising_loss(
     return loss, ratio
 
 
+def noisy_truth(posterior: GaussianPosterior, sample: Sample, level: float, noise: Noise) -> torch.Tensor:
+    """The true deviation ``(n, H, W)`` of the canvas with noise of a level; a draw where the truth is not known."""
+    around = posterior.draw(math.inf, noise)
+    around[sample.view] = deviation(sample, len(around))
+    return around + level * posterior.error[:, None, None] * noise.white(around)
+
+
 @torch.no_grad()
 def sampled_image(network: Denoiser, sample: Sample) -> torch.Tensor:
     """Mean of opposite samples ``(r, H, W)``, as the pipeline makes it."""
     situation = sample.situation
     model = Model.of(situation, situation.image, network)
-    drawn = [draw_sample(model, JUDGED, Noise.of(0, n), lambda _: None, mean=True) for n in range(JUDGED.samples)]
+    config = JUDGED[network.shape.role]
+    drawn = [draw_sample(model, config, Noise.of(0, n), lambda _: None, mean=True) for n in range(config.samples)]
     image = situation.image.clone()
     image[: len(drawn[0])] += torch.stack(drawn).mean(0)
     return image

@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 
 from hsimisr import __version__
+from hsimisr.networks.denoiser import DenoiserShape
 from hsimisr.networks.refiner import Support
 from hsimisr.networks.weights import SINGLE_FRAME, read_provenance, save_network
 from hsimisr.training.checkpoint import Run
@@ -67,7 +68,9 @@ def _card(product: Product) -> str:
     where = ", ".join(path.stem for path in product.held_back) or "scenes drawn from another stream of random numbers"
     worst = scores[int(np.argmin(gains))]
     situations = recipe.situations
-    return f"""# {recipe.network.kind.capitalize()} weights
+    shape = recipe.network
+    title = shape.role if isinstance(shape, DenoiserShape) else shape.kind
+    return f"""# {title.capitalize()} weights
 
 {count} parameters, made by `hsimisr train` {__version__} in {run.step} steps of {recipe.optimise.batch} situations
 ({run.seconds / 60:.0f} minutes), seed {recipe.seed}. The weights are a moving average.

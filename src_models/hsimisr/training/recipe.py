@@ -112,6 +112,7 @@ class Recipe(Settings):
     scenes: SceneRecipe = SceneRecipe()
     situations: SituationRecipe = SituationRecipe()
     network: RefinerShape | DenoiserShape = RefinerShape()
+    teacher: str = Field("shipped", description="denoiser that a student learns from: shipped, or a safetensors file")
     optimise: OptimiserRecipe = OptimiserRecipe()
     validation: ValidationRecipe = ValidationRecipe()
 

@@ -11,11 +11,12 @@ from typing import Protocol
 import torch
 
 from hsimisr.errors import ConfigError, WriteError
-from hsimisr.networks.denoiser import Denoiser
+from hsimisr.networks.denoiser import Denoiser, DenoiserShape
 from hsimisr.networks.refiner import Refiner, RefinerShape
-from hsimisr.networks.weights import Network, load_denoiser, load_refiner
+from hsimisr.networks.weights import SHIPPED_DENOISER, Network, load_denoiser, load_refiner
 from hsimisr.training.checkpoint import Run
 from hsimisr.training.denoising import denoising_loss, seed_of
+from hsimisr.training.distillation import distillation_loss
 from hsimisr.training.journal import Journal, Line
 from hsimisr.training.loss import decibels, loss_of, relative_error
 from hsimisr.training.optimiser import Average, build_optimiser, clip_gradients, learning_rate, set_learning_rate
@@ -80,7 +81,8 @@ def train(
         data: folder of the cubes that the recipe names.
         workers: processes that make samples; 0 makes them here.
         minutes: how long this session may last.
-        start: weights to begin from; the recipe's network is then theirs.
+        start: weights to begin from; the recipe's network is then theirs. A student begins from its teacher's
+            without any.
 
     Raises:
         ConfigError: the data lack a cube, a scene is both trained on and validated on, `out` holds another run, or
@@ -98,12 +100,25 @@ def train(
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WriteError(f"{out}: cannot be made a folder ({error.strerror}); choose another --out") from error
+    teacher = _teacher(recipe)
+    start = start or teacher
     first = None if start is None else _load(recipe, start)
     if first is not None:
-        recipe = recipe.model_copy(update={"network": first.shape})
+        role = {} if teacher is None else {"role": "student"}
+        recipe = recipe.model_copy(update={"network": first.shape.model_copy(update=role)})
     run = _start(recipe, device, first)
     run.restore(out, recipe, device)
-    session = _Session(recipe, run, out, files, held_back, device, on_line, start)
+    session = _Session(
+        recipe,
+        run,
+        out,
+        files,
+        held_back,
+        device,
+        on_line,
+        start,
+        None if teacher is None else load_denoiser(teacher).to(device),
+    )
     if session.progress < 1:
         session.go(workers, lambda: stop.is_set() or _over(started, minutes))
     return Outcome(run.step, session.progress >= 1, run.gain)
@@ -157,6 +172,13 @@ def _load(recipe: Recipe, path: Path) -> Network:
     return load_refiner(path) if isinstance(recipe.network, RefinerShape) else load_denoiser(path)
 
 
+def _teacher(recipe: Recipe) -> Path | None:
+    """The weights that a student learns from."""
+    if not isinstance(recipe.network, DenoiserShape) or recipe.network.role != "student":
+        return None
+    return SHIPPED_DENOISER if recipe.teacher == "shipped" else Path(recipe.teacher)
+
+
 def _over(started: float, minutes: float | None) -> bool:
     return minutes is not None and time.monotonic() - started > 60 * minutes
 
@@ -173,6 +195,7 @@ class _Session:
     device: torch.device
     on_line: Callable[[Line], None]
     start: Path | None
+    teacher: Denoiser | None
     validation: list[Sample] = field(default_factory=list)
     single: list[Sample] = field(default_factory=list)
 
@@ -232,6 +255,10 @@ class _Session:
         """What is minimised, and the squared error relative to that before the network."""
         network, recipe = self.run.network, self.recipe.optimise
         with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.bfloat16):
+            if isinstance(network, Denoiser) and self.teacher is not None:
+                settled = self.run.average.network
+                assert isinstance(settled, Denoiser)
+                return distillation_loss(network, settled, self.teacher, sample, seed_of(self.recipe.seed, draw))
             if isinstance(network, Denoiser):
                 return denoising_loss(network, sample, recipe.consistency_weight, seed_of(self.recipe.seed, draw))
             refined = network(sample.situation)
