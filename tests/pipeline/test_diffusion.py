@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from hsimisr.cube import FrameStack
+from hsimisr.errors import ConfigError
 from hsimisr.networks.denoiser import Denoiser, DenoiserShape
 from hsimisr.networks.weights import save_network
 from hsimisr.pipeline.config import PipelineConfig
@@ -111,6 +112,24 @@ def test_regression_needs_no_sample(diffused, finished, weights):
     result = diffused(method="regression", gate=False, steps=None, weights=str(weights))
     assert result.estimate.method == "regression mean"
     assert not np.allclose(result.estimate.mean[0], finished.estimate.mean[0], atol=0.1)
+
+
+def test_a_student_needs_one_step_and_only_its_own_method_takes_it(diffused, finished, tmp_path):
+    torch.manual_seed(0)
+    student = Denoiser(DenoiserShape(role="student", width=8, heads=2, layers=1, evidence=4, groups=2))
+    torch.nn.init.normal_(student.head.weight, std=0.2)
+    path = tmp_path / "student.safetensors"
+    save_network(student, path, {})
+    result = diffused(method="consistency", steps=1, gate=False, weights=str(path))
+    assert result.estimate.method == "consistency mean"
+    assert not np.allclose(result.estimate.mean[0], finished.estimate.mean[0], atol=0.1)
+    with pytest.raises(ConfigError, match="holds a student; use it with diffuse.method=consistency"):
+        diffused(weights=str(path))
+
+
+def test_a_denoiser_is_no_student(diffused, weights):
+    with pytest.raises(ConfigError, match="holds a denoiser"):
+        diffused(method="consistency", steps=1, weights=str(weights))
 
 
 def test_it_follows_the_refiner(stack, cache):

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from hsimisr.errors import ConfigError
 from hsimisr.training.recipe import Recipe
 
-SHIPPED = ("refiner", "refiner-fold-a", "refiner-fold-b", "refiner-synthetic")
+SHIPPED = ("refiner", "refiner-fold-a", "refiner-fold-b", "refiner-synthetic", "denoiser", "student")
 FLIGHTS = (
     ("abu-airport-1", "abu-airport-2", "abu-airport-3", "abu-urban-4", "abu-urban-5"),  # AVIRIS, Los Angeles
     ("abu-urban-1", "abu-urban-2"),  # AVIRIS, Texas coast

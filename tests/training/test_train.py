@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from hsimisr.errors import ConfigError, ReadError
-from hsimisr.networks.weights import load_refiner, read_provenance
+from hsimisr.networks.weights import load_denoiser, load_refiner, read_provenance
 from hsimisr.training.recipe import Recipe
 from hsimisr.training.train import train
 
@@ -75,6 +75,24 @@ def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(tiny, cubes, 
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     assert [row["loss"] for row in log(tmp_path)] == [row["loss"] for row in log(uninterrupted)]
     assert run(tiny(), cubes, tmp_path) == done  # nothing is left to do
+
+
+def test_a_student_begins_from_the_denoiser_that_teaches_it(tiny, cubes, tmp_path):
+    """Both are trained; the student's weights tell whose they were."""
+    shape = {"kind": "denoiser", "width": 8, "heads": 2, "layers": 1, "evidence": 4, "groups": 2}
+    recipe = tiny().model_dump() | {"network": shape}
+    recipe["validation"]["single"] = 0
+    assert run(Recipe.model_validate(recipe), cubes, tmp_path / "teacher").finished
+    teacher = tmp_path / "teacher" / "weights.safetensors"
+    apprentice = Recipe.model_validate(recipe | {"network": shape | {"role": "student"}, "teacher": str(teacher)})
+    assert run(apprentice, cubes, tmp_path / "student").finished
+    path = tmp_path / "student" / "weights.safetensors"
+    student, taught = load_denoiser(path), load_denoiser(teacher)
+    assert (student.shape.role, taught.shape.role) == ("student", "denoiser")
+    assert read_provenance(path)["started_from"] == read_provenance(teacher)
+    moved = [not torch.equal(a, b) for a, b in zip(student.parameters(), taught.parameters(), strict=True)]
+    assert any(moved)
+    assert path.with_name("card.md").read_text().startswith("# Student weights")
 
 
 def test_weights_come_with_their_shape_recipe_and_card(tiny, cubes, uninterrupted):
