@@ -83,7 +83,7 @@ class PreparedTile:
         found: the linear solution from all frames.
         motions: of those frames.
         judges: the frames held out to judge, in a situation without them; None where no frame can be spared.
-        predictive: variance ``(frames, r, h, w)`` that this should have.
+        predictive: variance ``(frames, r, h, w)`` that the whitened residuals of those frames should have.
         solve: the same inversion for other observations of the tile.
     """
 
