@@ -123,7 +123,7 @@ def test_a_student_needs_one_step_and_only_its_own_method_takes_it(diffused, fin
     result = diffused(method="consistency", steps=1, gate=False, weights=str(path))
     assert result.estimate.method == "consistency mean"
     assert not np.allclose(result.estimate.mean[0], finished.estimate.mean[0], atol=0.1)
-    with pytest.raises(ConfigError, match="holds a student; use it with diffuse.method=consistency"):
+    with pytest.raises(ConfigError, match=r"holds a student; use it with diffuse\.method=consistency"):
         diffused(weights=str(path))
 
 
