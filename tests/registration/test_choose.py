@@ -51,6 +51,16 @@ def test_aliasing_is_not_taken_for_a_richer_motion(make_eigen_frames, waves, see
     assert favoured([pair.comparison for pair in pairs]) == []
 
 
+def test_a_clear_gain_may_be_too_small_to_be_motion(waves):
+    """A turn explains nearly all that differs, but not more than that."""
+    angle = np.radians(1.0)
+    linear = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    comparisons = compared(waves, [waves.turned((0.3, -0.6), linear)], 0)
+    basis = basis_of("affine", waves.shape, CPU)
+    assert explains_more(comparisons, basis, least=0.02)
+    assert not explains_more(comparisons, basis, least=1.0)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_turn_of_one_degree_is_seen(waves, seed):
     angle = np.radians(1.0)

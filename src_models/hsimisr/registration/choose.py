@@ -21,7 +21,9 @@ CLEAR = 3.0
 """Standard errors by which held-out pixels must favour the richer motion."""
 
 
-def explains_more(comparisons: Sequence[Comparison], basis: Displacement, held: Sequence[Fold] = ()) -> bool:
+def explains_more(
+    comparisons: Sequence[Comparison], basis: Displacement, held: Sequence[Fold] = (), least: float = 0.0
+) -> bool:
     """Whether displacements from `basis` predict what is left of the frames at pixels they were not fitted to.
 
     Displacements are fitted to three quarters of each frame's blocks and applied to the last; the gain is the drop of
@@ -30,16 +32,19 @@ def explains_more(comparisons: Sequence[Comparison], basis: Displacement, held: 
 
     Args:
         held: the pixels ``(h, w)`` of each frame that were held out before; without any, all blocks are in turns.
+        least: part of the weighted squared difference that the gain must be too.
     """
     every = -(-len(comparisons) // JUDGES)
-    gains = []
+    gains, differ = [], 0.0
     for n in range(0, len(comparisons), every):
         shape = comparisons[n].error.shape[1:]
         folds = [held[n]] if held else [fold(shape, turn) for turn in range(FOLDS)]
         gains.append(_held_out_gains(comparisons[n], basis, folds))
+        left = (comparisons[n].weight * comparisons[n].error ** 2).sum(0)
+        differ += sum(float(left[held_out].sum()) for held_out in folds)
     total = torch.stack(gains).sum(0)
     error = float(total.std()) * len(total) ** 0.5
-    return bool(total.sum() > CLEAR * max(error, 1e-12))
+    return bool(total.sum() > max(CLEAR * max(error, 1e-12), least * differ))
 
 
 def fold(shape: Sequence[int], turn: int) -> Fold:

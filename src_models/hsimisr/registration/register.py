@@ -35,6 +35,9 @@ SAME_LEVEL = 0.3
 CLEAR = 5.0
 """Gains this close to 1 and offsets of eigen-images this small in units of the noise, both also in standard errors, are
 not worth a correction: aliasing, which is not white, counts in those as if it were."""
+LEAST_SHARE = 0.02
+"""Part of the difference between two frames that a richer motion must explain. Aliasing hangs together over blocks and
+looks like motion by up to 0.007 of it, which is clear in a large frame; what moves explains 0.06 to 0.9."""
 LADDER: tuple[Model, ...] = ("translation", "affine", "homography", "local")
 
 
@@ -67,7 +70,7 @@ def worth(model: Model, comparisons: Sequence[Comparison]) -> bool:
     if not comparisons:
         return False
     _, h, w = comparisons[0].error.shape
-    return explains_more(comparisons, basis_of(model, (h, w), comparisons[0].error.device))
+    return explains_more(comparisons, basis_of(model, (h, w), comparisons[0].error.device), least=LEAST_SHARE)
 
 
 def register_pairs(
