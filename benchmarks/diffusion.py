@@ -15,20 +15,14 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from learned import SETTINGS, Setting, prepared
 from machine import machine
 from simulated import as_stack, good_bands, scene_files
 
-from hsimisr.diffusion.config import (
-    AncestralConfig,
-    ConsistencyConfig,
-    DdimConfig,
-    ProximalConfig,
-    RegressionConfig,
-    SamplerConfig,
-)
+from hsimisr.diffusion.config import ProximalConfig, RegressionConfig, SamplerConfig, SamplingSettings
 from hsimisr.errors import ConfigError
 from hsimisr.geometry import View
 from hsimisr.inversion.config import LmmseConfig
@@ -49,12 +43,7 @@ DIFFUSION = {
     "x4-K8": Setting(4, 8, "mtf:0.29", 30.0),
     "x2-K1": SETTINGS["x2-K1"],
 }
-SAMPLERS = {
-    "proximal": ProximalConfig,
-    "ddim": DdimConfig,
-    "ancestral": AncestralConfig,
-    "consistency": ConsistencyConfig,
-}
+SAMPLERS = {kind().method: kind for kind in get_args(SamplerConfig) if issubclass(kind, SamplingSettings)}
 MOST_STUDENT_STEPS = 4
 EVALUATIONS = (1, 2, 4, 8, 20, 100)
 
@@ -131,10 +120,10 @@ def one(path: Path, setting: Setting, networks: dict[str, Denoiser], options: ar
     chosen = networks["denoiser"].to(choose_device("auto"))
     rows["regression"] = stage(RegressionConfig(gate=False))
     for sampler in options.samplers:
-        student = sampler == "consistency"
-        chosen = networks["student" if student else "denoiser"].to(choose_device("auto"))
+        role = SAMPLERS[sampler].role
+        chosen = networks[role].to(choose_device("auto"))
         for steps in options.evaluations:
-            if student and steps > MOST_STUDENT_STEPS:
+            if role == "student" and steps > MOST_STUDENT_STEPS:
                 continue
             config = SAMPLERS[sampler](steps=steps)
             rows[f"{sampler} {steps} sample"] = stage(config.model_copy(update={"product": "sample"}))

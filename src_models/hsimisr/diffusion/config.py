@@ -12,8 +12,9 @@ MEAN, SAMPLE = "mean", "sample"
 
 
 class DiffusionSettings(Settings):
-    """What all methods share."""
+    """What all methods share; `role` says which kind of network a method asks."""
 
+    role: ClassVar[Literal["denoiser", "student"]] = "denoiser"
     weights: str = Field("shipped", description="shipped, a safetensors file, or untrained: exactly Gaussian samples")
     gate: bool = Field(True, description="use the mean only where held-out frames support it")
     likelihood: float = Field(0.0, ge=0, le=1, description="guidance: towards the frames")
@@ -58,6 +59,7 @@ class AncestralConfig(SamplingSettings):
 class ConsistencyConfig(SamplingSettings):
     """A student distilled from the denoiser, which needs one step (consistency model; Song et al., 2023)."""
 
+    role = "student"
     method: Literal["consistency"] = "consistency"
     steps: int = Field(1, ge=0, le=4, description="network evaluations of each sample; 0 switches the stage off")
 

@@ -16,7 +16,7 @@ import torch
 from hsimisr.adaptation.config import TestTimeTrainingConfig
 from hsimisr.adaptation.lessons import Lesson, cycle_lesson, lesson
 from hsimisr.adaptation.ttt import Adapted, Check, adapt
-from hsimisr.diffusion.config import ConsistencyConfig, DiffusionSettings
+from hsimisr.diffusion.config import DiffusionSettings
 from hsimisr.errors import ConfigError
 from hsimisr.geometry import View
 from hsimisr.heldout.gate import GateWeight, fixed_gate, gate
@@ -124,11 +124,10 @@ def denoiser_of(config: DiffusionSettings, device: torch.device) -> Denoiser:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return Denoiser().eval().to(device)
-    role = "student" if isinstance(config, ConsistencyConfig) else "denoiser"
-    shipped = SHIPPED_STUDENT if role == "student" else SHIPPED_DENOISER
+    shipped = {"denoiser": SHIPPED_DENOISER, "student": SHIPPED_STUDENT}[config.role]
     network = load_denoiser(shipped if config.weights == "shipped" else Path(config.weights))
-    if network.shape.role != role:
-        wanted = "any method but consistency" if role == "student" else "diffuse.method=consistency"
+    if network.shape.role != config.role:
+        wanted = "diffuse.method=consistency" if config.role == "denoiser" else "any method but consistency"
         raise ConfigError(f"{config.weights} holds a {network.shape.role}; use it with {wanted}, or give other weights")
     return network.to(device)
 

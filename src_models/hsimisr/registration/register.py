@@ -27,9 +27,9 @@ CHANNELS = 4
 ends as far from the truth, at x2 and x4."""
 UNRELATED = 0.6
 """Part of the signal that a motion may leave unexplained; two unrelated images leave about 1."""
-MOST_ALIKE, FEW_ALIKE = 0.5, 0.25
-"""Share of the common pixels that is taken to show the same scene, and the share that must: a frame that most pixels do
-not explain is tried once more as one that is mostly hidden by clouds."""
+FEW_ALIKE = 0.25
+"""Share of the common pixels that must show the same scene. At first half are taken to; a frame that this does not
+explain is tried once more as one that is mostly hidden by clouds."""
 SAME_GAIN = 0.005
 SAME_LEVEL = 0.3
 CLEAR = 5.0
@@ -109,7 +109,6 @@ def register_pairs(
     others = [k for k in range(len(smooth)) if k != reference and window.masks[k].any()]
     motions = {k: _begin(window, reference, k, count, start) for k in others}
     found: dict[int, PairMotion] = {}
-    alike = dict.fromkeys(others, MOST_ALIKE)
 
     def fit(model: Model) -> None:
         enough = ENOUGH if config.model in (model, "auto") else ROUGH
@@ -119,11 +118,9 @@ def register_pairs(
                 on_frame(k)
             begin = motions[k] if model != "local" else with_field(motions[k], shape)
             compare = partial(pair_motion, smooth[reference], smooth[k], begin, basis, enough=enough)
-            found[k] = compare(alike=alike[k])
-            if _why_foreign(found[k]) and alike[k] > FEW_ALIKE:
-                hidden = compare(alike=FEW_ALIKE)
-                if not _why_foreign(hidden):
-                    found[k], alike[k] = hidden, FEW_ALIKE
+            found[k] = compare()
+            if _why_foreign(found[k]) and not _why_foreign(hidden := compare(alike=FEW_ALIKE)):
+                found[k] = hidden
             motions[k] = found[k].motion
 
     def collected() -> PairRegistration:

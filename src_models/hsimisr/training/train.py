@@ -255,12 +255,13 @@ class _Session:
         """What is minimised, and the squared error relative to that before the network."""
         network, recipe = self.run.network, self.recipe.optimise
         with torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.bfloat16):
-            if isinstance(network, Denoiser) and self.teacher is not None:
+            if isinstance(network, Denoiser):
+                seed = seed_of(self.recipe.seed, draw)
+                if self.teacher is None:
+                    return denoising_loss(network, sample, recipe.consistency_weight, seed)
                 settled = self.run.average.network
                 assert isinstance(settled, Denoiser)
-                return distillation_loss(network, settled, self.teacher, sample, seed_of(self.recipe.seed, draw))
-            if isinstance(network, Denoiser):
-                return denoising_loss(network, sample, recipe.consistency_weight, seed_of(self.recipe.seed, draw))
+                return distillation_loss(network, settled, self.teacher, sample, seed)
             refined = network(sample.situation)
         return loss_of(refined, sample, recipe.variance_weight), relative_error(refined.image.detach(), sample)
 
