@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QApplication
 from hsimisr.metrics import evaluate
 from hsimisr.pipeline.events import Result
 from napari_hsimisr.layers import LayerData
+from napari_hsimisr.overlays import UNCERTAINTY
 from napari_hsimisr.sample import sample_frames, sample_truth
 from napari_hsimisr.view import world_at
 from napari_hsimisr.widgets.alignment import AlignmentWidget
@@ -62,6 +63,7 @@ class Demo:
         wait_until(lambda: not session.busy)
         if session.result is None:
             raise SystemExit(f"the sample frames could not be refined: {self.refine.status.text()}")
+        wait_until(lambda: session.overlays.find(UNCERTAINTY) is not None)
         return session.result
 
     def pick(self, pixel: tuple[float, float]) -> None:
