@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
 
+from hsimisr.cube import Cube, FrameStack
 from hsimisr.errors import MemoryLimitError
 from hsimisr.geometry import View
 from hsimisr.inversion.invert import MARGIN
 from hsimisr.physics.canvas import Canvas
 from hsimisr.physics.psf import Psf
+from hsimisr.physics.scenes import town
+from hsimisr.physics.simulator import simulate
 from hsimisr.physics.types import FrameMotion
 from hsimisr.physics.warp import WarpOperator
-from hsimisr.pipeline.memory import LARGEST, SHARE, tile_bytes, tile_side
+from hsimisr.pipeline.config import PipelineConfig
+from hsimisr.pipeline.memory import LARGEST, SHARE, WARPS_OF_SCENE, tile_bytes, tile_side
+from hsimisr.pipeline.run import quiet_context
+from hsimisr.pipeline.scene import estimate_scene
 from hsimisr.pipeline.tiles import SMALLEST
 
 VIEW = View(0, 400, 0, 300)
@@ -33,7 +41,7 @@ def test_tiles_fit_into_their_share(free):
 
 
 @pytest.mark.parametrize(
-    "more", [{"frames": 16}, {"bands": 200}, {"rank": 16}, {"scale": 4}, {"side": 100}, {"learned": True}]
+    "more", [{"frames": 16}, {"bands": 200}, {"rank": 16}, {"scale": 4}, {"side": 100}, {"learned": True}, {"warps": 4}]
 )
 def test_more_of_anything_needs_more(more):
     given = {"side": 50, **SIZES}
@@ -53,6 +61,23 @@ def test_the_matrices_of_turned_frames_are_counted(scale):
     parts = [part for m in matrices for part in (m.crow_indices(), m.col_indices(), m.values())]
     held = sum(part.numel() * part.element_size() for part in parts)
     assert tile_bytes(side, frames, 2, 2, scale) >= held
+
+
+def test_the_scene_model_holds_no_more_operators_than_are_planned_with(monkeypatch):
+    turned = simulate(town((100, 100), bands=12, seed=3).cube, 2, 4, snr=30, motion="affine", max_shift=1.8, seed=1)
+    stack = FrameStack(tuple(Cube.from_array(frame) for frame in turned.frames))
+    alive, most = weakref.WeakSet(), 0
+    build = WarpOperator.__init__
+
+    def counted(operator, *args, **options):
+        nonlocal most
+        build(operator, *args, **options)
+        alive.add(operator)
+        most = max(most, len(alive))
+
+    monkeypatch.setattr(WarpOperator, "__init__", counted)
+    estimate_scene(stack, PipelineConfig(scale=2, psf="mtf:0.29"), quiet_context("cpu"))
+    assert 2 <= most <= WARPS_OF_SCENE
 
 
 def _tensors(holder):

@@ -13,26 +13,36 @@ LARGEST = 256
 WARP_BYTES = 320
 """Per HR pixel and frame: the interpolation matrix of 16 entries a row and its transpose where motion is no shift; what
 the motion is, nobody knows beforehand."""
+WARPS_OF_SCENE = 4
+"""Operators alive at once while the motion is refined, those before and after a step and those of the prior's fit
+(1060 to 1200 bytes were measured, everything included, of affine motions of 8 and 16 frames at x2 and x3)."""
 NETWORK_BYTES = 18_000
 """Per HR pixel: features of the denoiser, the larger network (16 200 were measured; of the refiner, 8 600)."""
 
 
-def tile_bytes(side: int, frames: int, bands: int, rank: int, scale: int, learned: bool = False) -> int:
-    """Upper estimate of the memory of one tile of `side` LR pixels, bytes; `learned` where networks refine it."""
+def tile_bytes(side: int, frames: int, bands: int, rank: int, scale: int, learned: bool = False, warps: int = 1) -> int:
+    """Upper estimate of the memory of one tile of `side` LR pixels, bytes.
+
+    Args:
+        learned: networks refine it.
+        warps: operators that are alive at once.
+    """
     pixels = (side + 2 * MARGIN + 4) ** 2
-    data = frames * (4 * bands * 2 + 4 * rank * 8 + WARP_BYTES * scale**2)
+    data = frames * (4 * bands * 2 + 4 * rank * 8 + warps * WARP_BYTES * scale**2)
     spectra = rank * scale**2 * 8 * 20
     blocks = rank * scale**4 * 4 * 6
     features = NETWORK_BYTES * scale**2 if learned else 0
     return int(pixels * (data + spectra + blocks + features))
 
 
-def tile_side(view: View, frames: int, bands: int, rank: int, scale: int, free: int, learned: bool = False) -> int:
+def tile_side(
+    view: View, frames: int, bands: int, rank: int, scale: int, free: int, learned: bool = False, warps: int = 1
+) -> int:
     """Largest tile that fits into `free` bytes; raises MemoryLimitError when even the smallest does not."""
     side = min(max(view.shape), LARGEST)
-    while side > SMALLEST and tile_bytes(side, frames, bands, rank, scale, learned) > SHARE * free:
+    while side > SMALLEST and tile_bytes(side, frames, bands, rank, scale, learned, warps) > SHARE * free:
         side = max(SMALLEST, side * 3 // 4)
-    need = tile_bytes(side, frames, bands, rank, scale, learned)
+    need = tile_bytes(side, frames, bands, rank, scale, learned, warps)
     if need > SHARE * free:
         wanted, there = (f"{size / 2**30:.2f} GiB" for size in (need, free))
         raise MemoryLimitError(

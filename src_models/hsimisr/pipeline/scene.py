@@ -25,7 +25,7 @@ from hsimisr.pipeline.context import Context
 from hsimisr.pipeline.device import free_memory
 from hsimisr.pipeline.fit import fit_prior_and_noise, rough_image, with_contrast_levels
 from hsimisr.pipeline.frames import Window
-from hsimisr.pipeline.memory import tile_side
+from hsimisr.pipeline.memory import WARPS_OF_SCENE, tile_side
 from hsimisr.pipeline.sample import choose_sample, read_sample
 from hsimisr.registration.config import GaussNewtonConfig, JointConfig, NoRegistrationConfig
 from hsimisr.registration.psf_estimate import FoundPsf, estimate_psf
@@ -78,7 +78,7 @@ def estimate_scene(
                 f"stack has {len(stack)} with frame {stack.reference}; register these frames anew"
             )
     free = free_memory(context.device)
-    room = tile_side(View.whole(shape), len(stack), stack.bands, MAX_RANK, config.scale, free)
+    room = tile_side(View.whole(shape), len(stack), stack.bands, MAX_RANK, config.scale, free, warps=WARPS_OF_SCENE)
     sample, provisional = choose_sample(shape, view, room)
     context.progress("scene", 0, 4, "reading the frames")
     window = read_sample(stack, sample, known)
