@@ -32,8 +32,8 @@ def test_the_denoiser_is_the_conditional_mean(posed, level):
 @pytest.mark.parametrize("level", [0.5, math.inf])
 def test_draws_have_the_conditional_covariance(posed, level):
     posterior, covariances = posed
-    generator = torch.Generator().manual_seed(0)
-    draws = np.stack([flat(posterior.draw(level, Noise(generator))) for _ in range(DRAWS)], 1)
+    noise = Noise.of(posterior.canvas, 0)
+    draws = np.stack([flat(posterior.draw(level, noise)) for _ in range(DRAWS)], 1)
     for image, c in enumerate(covariances):
         noise = (level * float(posterior.error[image])) ** 2
         expected = c if math.isinf(noise) else c - c @ np.linalg.solve(c + noise * np.eye(len(c)), c)
@@ -59,6 +59,6 @@ def test_a_change_is_let_through_as_far_as_the_frames_leave_it_open(posed):
 
 def test_opposite_noise_gives_the_opposite_draw(posed):
     posterior, _ = posed
-    first, second, third = (posterior.draw(0.5, Noise.of(7, n)) for n in range(3))
+    first, second, third = (posterior.draw(0.5, Noise.of(posterior.canvas, 7, n)) for n in range(3))
     torch.testing.assert_close(first, -second)
     assert not torch.allclose(first, third)

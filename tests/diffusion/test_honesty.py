@@ -43,21 +43,26 @@ def test_what_does_not_contradict_is_allowed_whole(dense_problem):
 
 def test_samples_of_the_posterior_are_allowed_and_larger_changes_are_not(posed):
     posterior, covariances = posed
-    o, canvas = posterior.observations, posterior.canvas
-    noise = Noise(torch.Generator().manual_seed(0))
-    seen = o.operator.forward(canvas.to_spectrum(posterior.draw(math.inf, noise)))
-    o = replace(o, data=(seen + noise.white(seen) * o.variance.sqrt()[:, :, None, None]) * (o.weight > 0))
-    right = canvas.to_image(o.operator.adjoint(o.precision * o.data)).double()
-    best = torch.stack(
-        [(torch.from_numpy(c) @ r.ravel()).reshape(r.shape) for c, r in zip(covariances, right, strict=True)]
-    ).float()
-    assert misfit(o, best) < misfit(o, torch.zeros_like(best))
-    draws = [posterior.draw(math.inf, Noise.of(1, n)) for n in range(10)]
-    sample, twice = (
-        [allowed_share(best, size * draw, o, posterior.fitted(Noise.of(2, 0))) for draw in draws] for size in (1.0, 2.0)
-    )
-    as_a_mean = [allowed_share(best, draw, o) for draw in draws]
-    assert np.mean(sample) > 0.9
+    canvas = posterior.canvas
+    # of so few data one draw tells little
+    fitted = float(np.mean([posterior.fitted(Noise.of(canvas, seed)) for seed in range(20)]))
+    sample, twice, as_a_mean = [], [], []
+    for seed in range(20):
+        noise = Noise.of(canvas, 100 + seed)
+        o = posterior.observations
+        seen = o.operator.forward(canvas.to_spectrum(posterior.draw(math.inf, noise)))
+        o = replace(o, data=(seen + noise.white(seen) * o.variance.sqrt()[:, :, None, None]) * (o.weight > 0))
+        right = canvas.to_image(o.operator.adjoint(o.precision * o.data)).double()
+        best = torch.stack(
+            [(torch.from_numpy(c) @ r.ravel()).reshape(r.shape) for c, r in zip(covariances, right, strict=True)]
+        ).float()
+        assert misfit(o, best) < misfit(o, torch.zeros_like(best))
+        draw = posterior.draw(math.inf, noise)
+        sample.append(allowed_share(best, draw, o, fitted))
+        twice.append(allowed_share(best, 2 * draw, o, fitted))
+        as_a_mean.append(allowed_share(best, draw, o))
+    assert np.mean(np.equal(sample, 1)) > 0.5  # the misfit of 180 data is known to 10 %, and 5 % are allowed
+    assert np.mean(sample) > 0.8
     assert np.mean(twice) < 0.7
     assert np.mean(as_a_mean) < 0.5
 

@@ -30,7 +30,8 @@ def power(covariance, samples):
 
 
 def drawn(sampler, model, levels, image):
-    found = [sampler(model, levels, Noise(torch.Generator().manual_seed(n)), lambda _: None) for n in range(COUNT)]
+    canvas = model.posterior.canvas
+    found = [sampler(model, levels, Noise.of(canvas, n), lambda _: None) for n in range(COUNT)]
     return torch.stack(found)[:, image].double().numpy().reshape(COUNT, -1)
 
 
@@ -59,8 +60,8 @@ def test_ddim_adds_what_the_network_says_step_by_step(posed):
     pattern = torch.randn((2, *posterior.canvas.hr_shape), generator=torch.Generator().manual_seed(0))
     model = Model(posterior, lambda *_: pattern, SimpleNamespace())
     levels = noise_levels(2.0, 0.1, 3)
-    start = model.start(levels[0], Noise.of(0, 0))
-    found = sample_ddim(model, levels, Noise.of(0, 0), lambda _: None)
+    start = model.start(levels[0], Noise.of(posterior.canvas, 0))
+    found = sample_ddim(model, levels, Noise.of(posterior.canvas, 0), lambda _: None)
     held = posterior.let_through(pattern * model.unit).double()
     for image, c in enumerate(covariances):
         d, unit = start[image].double().numpy().ravel(), float(posterior.error[image])
@@ -78,7 +79,9 @@ def test_a_student_adds_nothing_at_the_lowest_level_and_is_held_to_the_frames(po
     model = Model(posterior, lambda *_: pattern, SimpleNamespace())
     plain = Model(posterior, lambda *_: 0 * pattern, SimpleNamespace())
     for level in (LOWEST, 2.0):
-        with_it, without = (sample_consistent(m, [level], Noise.of(0, 0), lambda _: None) for m in (model, plain))
+        with_it, without = (
+            sample_consistent(m, [level], Noise.of(posterior.canvas, 0), lambda _: None) for m in (model, plain)
+        )
         expected = posterior.let_through(reach(level) * model.unit * pattern)
         torch.testing.assert_close(with_it - without, expected, atol=2e-3, rtol=1e-3)
     assert reach(LOWEST) == 0
@@ -100,8 +103,9 @@ def test_ancestral_steps_lose_variance_as_the_formula_says(posed, gaussian_model
 
 
 def test_opposite_samples_of_a_gaussian_cancel(gaussian_model):
+    canvas = gaussian_model.posterior.canvas
     for config in (each(steps=2) for each in SAMPLERS):
-        first, second = (draw_sample(gaussian_model, config, Noise.of(1, n), lambda _: None) for n in range(2))
+        first, second = (draw_sample(gaussian_model, config, Noise.of(canvas, 1, n), lambda _: None) for n in range(2))
         torch.testing.assert_close(first, -second)
         assert float(first.std()) > 0.1
 
@@ -109,7 +113,7 @@ def test_opposite_samples_of_a_gaussian_cancel(gaussian_model):
 @pytest.mark.parametrize("config", [each(steps=3) for each in SAMPLERS])
 def test_every_step_tells_what_it_has(gaussian_model, config):
     told = []
-    last = draw_sample(gaussian_model, config, Noise.of(0, 0), told.append)
+    last = draw_sample(gaussian_model, config, Noise.of(gaussian_model.posterior.canvas, 0), told.append)
     assert len(told) == 3
     torch.testing.assert_close(told[-1], last)
 
@@ -119,11 +123,13 @@ def test_regression_has_nothing_random_and_is_held_to_the_frames(posed):
     pattern = torch.randn((2, *posterior.canvas.hr_shape), generator=torch.Generator().manual_seed(0))
     model = Model(posterior, lambda *_: pattern, SimpleNamespace())
     shown = []
-    found = draw_sample(model, RegressionConfig(), Noise.of(0, 0), shown.append)
+    found = draw_sample(model, RegressionConfig(), Noise.of(posterior.canvas, 0), shown.append)
     unit = posterior.error[:, None, None]
     expected = posterior.let_through(pattern * unit * DROWNED / (1 + DROWNED**2) ** 0.5)
     torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)  # rounding, which the solver magnifies
-    torch.testing.assert_close(draw_sample(model, RegressionConfig(), Noise.of(5, 1), shown.append), found)
+    torch.testing.assert_close(
+        draw_sample(model, RegressionConfig(), Noise.of(posterior.canvas, 5, 1), shown.append), found
+    )
     assert len(shown) == 2
 
 

@@ -10,6 +10,7 @@ import torch
 
 from hsimisr.cube import FrameStack
 from hsimisr.errors import ConfigError
+from hsimisr.geometry import View
 from hsimisr.networks.denoiser import Denoiser, DenoiserShape
 from hsimisr.networks.weights import save_network
 from hsimisr.pipeline.config import PipelineConfig
@@ -93,6 +94,20 @@ def test_eigen_images_behind_the_leading_ones_stay(diffused, finished):
 def test_the_same_seed_gives_the_same_sample(diffused):
     first, second = (diffused(product="sample").estimate.mean for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("method", ["proximal", "ddim"])
+def test_samples_of_two_views_show_one_scene(stack, cache, finished, method):
+    """Where they overlap they differ by what the borders change, not as two scenes would."""
+    stage = {"method": method, "steps": 2, "product": "sample", "weights": "untrained"}
+    config = PipelineConfig.build(options={"diffuse": stage})
+    left, right = (
+        refine(stack, config, view=View(0, 32, *columns), cache=cache).estimate.mean for columns in ((0, 22), (8, 32))
+    )
+    shared = slice(4, 24)  # HR columns of the right one, less those at either border
+    apart = (left[:, :, 16:][:, :, shared] - right[:, :, shared])[0]
+    bar = np.sqrt(finished.estimate.variance[0].mean())
+    assert apart.std() < 0.4 * bar  # two scenes: 1.4
 
 
 def test_no_step_switches_it_off(diffused, finished):

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import count
 
+import numpy as np
+import numpy.typing as npt
 import torch
+
+from hsimisr.physics.canvas import Canvas
 
 LOWEST = 0.1
 """Noise level of the last step, times the expected error."""
@@ -13,28 +19,57 @@ CURVE = 7.0
 TRAINED_LEVELS = 100
 FIRST_BETA, LAST_BETA = 1e-3, 0.2
 """The linear schedule that HSR-Diff samples with: 100 steps, variances of the 1000 of DDPM taken ten at a time."""
+BLOCK = 8
+"""LR pixels along a side of the blocks of the reference's grid that random numbers are drawn by."""
+EAST = 2**32
+"""What is added to the place of a block, as seeds are not negative."""
 
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """White noise that can be repeated with the opposite sign.
+    """White noise that belongs to the ground, and can be repeated with the opposite sign.
 
+    Tiles that overlap draw the same numbers where they do, in the order they ask for them, so that their samples show
+    one scene. (Frames that turn may lie a pixel apart in two tiles; what they add then differs there.)
     Two samples from opposite noise are each a sample, and in their mean all that is linear in the noise cancels
     (antithetic variates; Hammersley and Morton, 1956).
+
+    Attributes:
+        seed: one for all of a sample, the same in every tile.
     """
 
-    generator: torch.Generator
+    canvas: Canvas
+    seed: tuple[int, ...]
     sign: float = 1.0
+    _drawn: Iterator[int] = field(default_factory=count)
 
     @classmethod
-    def of(cls, seed: int, sample: int) -> Noise:
+    def of(cls, canvas: Canvas, seed: int, sample: int = 0) -> Noise:
         """For the samples 0, 1, 2, ... of a seed, each second the opposite of the one before."""
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + sample // 2)
-        return cls(generator, -1.0 if sample % 2 else 1.0)
+        return cls(canvas, (seed, sample // 2), -1.0 if sample % 2 else 1.0)
 
     def white(self, like: torch.Tensor) -> torch.Tensor:
-        """Of unit variance, of the shape and on the device of a tensor; the same on every device."""
-        return self.sign * torch.randn(like.shape, generator=self.generator).to(like)
+        """Of unit variance, of the shape ``(..., p h, p w)`` and on the device of a tensor on the canvas of ``h x w``.
+
+        The same on every device.
+        """
+        *leading, height, width = like.shape
+        side, turn = BLOCK * (height // self.canvas.shape[0]), next(self._drawn)
+        first, last = (
+            [(origin + n) // BLOCK for origin, n in zip(self.canvas.origin, ends, strict=True)]
+            for ends in ((0, 0), (self.canvas.shape[0] - 1, self.canvas.shape[1] - 1))
+        )
+        rows = [
+            np.concatenate([self._block((*leading, side, side), turn, y, x) for x in range(first[1], last[1] + 1)], -1)
+            for y in range(first[0], last[0] + 1)
+        ]
+        y, x = (o % BLOCK * side // BLOCK for o in self.canvas.origin)
+        drawn = np.concatenate(rows, -2)[..., y : y + height, x : x + width]
+        return torch.from_numpy(np.float32(self.sign) * drawn).to(like)
+
+    def _block(self, shape: tuple[int, ...], turn: int, y: int, x: int) -> npt.NDArray[np.float32]:
+        rng = np.random.default_rng((*self.seed, turn, EAST + y, EAST + x))
+        return rng.standard_normal(shape, dtype=np.float32)
 
 
 def noise_levels(highest: float, lowest: float, steps: int) -> tuple[float, ...]:

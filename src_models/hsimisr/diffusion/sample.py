@@ -93,9 +93,11 @@ def diffuse(
         on_step(torch.cat([estimate[:n] + deviation, estimate[n:]]))
 
     numbers = range(config.samples if averaged else 1)
-    samples = torch.stack([draw_sample(model, config, Noise.of(seed, k), told, averaged) for k in numbers])
+    samples = torch.stack(
+        [draw_sample(model, config, Noise.of(posterior.canvas, seed, k), told, averaged) for k in numbers]
+    )
     change = within_bars(samples.mean(0), unit, posterior.canvas.scale) if averaged else samples[0]
-    fitted = None if averaged else posterior.fitted(Noise.of(seed, 2))
+    fitted = None if averaged else posterior.fitted(Noise.of(posterior.canvas, seed, 2))
     share = allowed_share(estimate[:n], change, posterior.observations, fitted)
     image, spread = estimate.clone(), torch.zeros_like(estimate)
     image[:n] += share * change

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
-import numpy as np
 import torch
 
 from hsimisr.diffusion.config import SAMPLE, SamplerConfig
@@ -100,7 +99,7 @@ class RefinerStage:
 
 @dataclass(frozen=True, eq=False)
 class DiffusionStage:
-    """The diffusion; `seed` and the place of the tile set its random numbers."""
+    """The diffusion; `seed` sets its random numbers, which tiles share where they overlap."""
 
     denoiser: Denoiser
     config: SamplerConfig
@@ -125,8 +124,7 @@ class DiffusionStage:
         self, situation: Situation, estimate: torch.Tensor, subspace: Subspace, on_image: OnImage, /
     ) -> Outcome:
         canvas = situation.canvas
-        seed = int(np.random.SeedSequence((self.seed, *np.abs(canvas.view.origin))).generate_state(1)[0])
-        made = diffuse(situation, estimate, subspace, self.denoiser, self.config, seed, on_image)
+        made = diffuse(situation, estimate, subspace, self.denoiser, self.config, self.seed, on_image)
         spread, share = made.spread[(slice(None), *canvas.view_slices)], made.share
         own = share**2 if self.config.product == SAMPLE else 0.0
         return Outcome(made.image, lambda before, linear: before + spread + own * linear)

@@ -36,11 +36,11 @@ def denoising_loss(
         consistency: weight of the same for what the frames see of it, in units of their noise.
         seed: of the noise and its level.
     """
-    noise = Noise(torch.Generator().manual_seed(seed))
     situation = sample.situation
     posterior = GaussianPosterior.of(situation)
+    noise = Noise.of(posterior.canvas, seed)
     unit = posterior.error[:, None, None]
-    drawn = float(torch.randn((), generator=noise.generator))
+    drawn = float(torch.randn((), generator=torch.Generator().manual_seed(seed)))
     level = min(max(MEDIAN_LEVEL * math.exp(LEVEL_SPREAD * drawn), LEAST_LEVEL), LARGEST_LEVEL)
     true = deviation(sample, len(unit))
     with torch.no_grad(), torch.autocast(true.device.type, enabled=False):
@@ -76,7 +76,10 @@ def sampled_image(network: Denoiser, sample: Sample) -> torch.Tensor:
     situation = sample.situation
     model = Model.of(situation, situation.image, network)
     config = JUDGED[network.shape.role]
-    drawn = [draw_sample(model, config, Noise.of(0, n), lambda _: None, mean=True) for n in range(config.samples)]
+    drawn = [
+        draw_sample(model, config, Noise.of(situation.canvas, 0, n), lambda _: None, mean=True)
+        for n in range(config.samples)
+    ]
     image = situation.image.clone()
     image[: len(drawn[0])] += torch.stack(drawn).mean(0)
     return image

@@ -34,11 +34,11 @@ def distillation_loss(
         settled: moving average of the student.
         seed: of the noise and its level.
     """
-    noise = Noise(torch.Generator().manual_seed(seed))
     situation = sample.situation
     posterior = GaussianPosterior.of(situation)
+    noise = Noise.of(posterior.canvas, seed)
     unit = posterior.error[:, None, None]
-    rung = int(torch.randint(RUNGS - 1, (), generator=noise.generator))
+    rung = int(torch.randint(RUNGS - 1, (), generator=torch.Generator().manual_seed(seed)))
     level, lower = noise_levels(HIGHEST, LOWEST, RUNGS)[rung : rung + 2]
     with torch.no_grad(), torch.autocast(unit.device.type, enabled=False):
         noisy = noisy_truth(posterior, sample, level, noise)
