@@ -17,7 +17,7 @@ import time
 import numpy as np
 from learned import add_weights, by_refiner, prepared, unseen
 from machine import machine
-from simulated import as_stack, good_bands, scene_files, score
+from simulated import as_stack, good_bands, middle, scene_files, score
 
 from hsimisr.adaptation.config import TestTimeTrainingConfig
 from hsimisr.adaptation.ttt import Check
@@ -46,9 +46,7 @@ def main() -> None:
     run("town, 200 bands", town((2 * SIDE + 20,) * 2, bands=200).cube, load_refiner(options.fold_a))
     for path in scene_files(options.scenes):
         scene = good_bands(path)
-        y, x = (max(n - 2 * SIDE - 20, 0) // 2 for n in scene.shape[1:])
-        part = scene[:, y : y + 2 * SIDE + 20, x : x + 2 * SIDE + 20]
-        run(f"{path.stem}, {len(scene)} bands", part, load_refiner(unseen(path.stem, options)))
+        run(f"{path.stem}, {len(scene)} bands", middle(scene, 2 * SIDE + 20), load_refiner(unseen(path.stem, options)))
 
 
 def run(name: str, scene: np.ndarray, trained: Refiner) -> None:

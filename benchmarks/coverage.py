@@ -1,10 +1,14 @@
 """How often error bars hold the truth, calibrated and not, and whether what counts as determined is.
 
     python benchmarks/coverage.py --runs out/calibration.json [--scenes NAME ...] [--scale 2] [--frames 4] [--snr 30]
+                                  [--stages NAME ...]
 
 Frames are simulated from real scenes, motion unknown to the solver; `wide` rows tell the solver a PSF that is 20 % too
 wide. Every scene is calibrated by a table without its fold of flights (see the recipes ``refiner-fold-a`` and ``-b``),
 made of the runs that `benchmarks/calibration.py` keeps.
+
+Learned stages follow the calibrated estimate: `refined` is adapted to the frames, `diffused` comes after it, both
+through the gate; `refined!` and `diffused!` are let in whole.
 
 A truth is as noisy as its sensor. Only bands count whose noise is under a third of the error bar; the others are named.
 Coverage is the mean over bands and that of the worst. AUSE is the area between the curves of the error left when the
@@ -38,6 +42,7 @@ from hsimisr.physics.types import Estimate, Registration, SceneModel
 from hsimisr.pipeline.calibration import calibrated
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.device import use_available_threads
+from hsimisr.pipeline.learned import learned_stage
 from hsimisr.pipeline.reconstruct import reconstruct
 from hsimisr.pipeline.run import quiet_context
 from hsimisr.pipeline.scene import estimate_scene
@@ -49,6 +54,14 @@ TOLD = {"right": "mtf:0.29", "wide": "mtf:0.205"}
 LEVELS = (0.5, 0.68, 0.9, 0.95)
 NOISY = 1 / 3
 """Noise of the truth over the error bar from which a band does not count."""
+REFINED = ("refine.method=refiner", "adapt.method=ttt")
+DIFFUSED = (*REFINED, "diffuse.method=proximal")
+STAGES = {
+    "refined": REFINED,
+    "refined!": (*REFINED, "refine.gate=false"),
+    "diffused": DIFFUSED,
+    "diffused!": (*DIFFUSED, "refine.gate=false", "diffuse.gate=false"),
+}
 STEPS = 20
 """Of a sparsification curve."""
 
@@ -58,6 +71,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--scenes", nargs="+", default=SCENES, help="file stems")
     parser.add_argument("--told", nargs="+", default=list(TOLD), choices=TOLD, help="PSFs that the solver is told")
+    parser.add_argument("--stages", nargs="*", default=[], choices=STAGES, help="learned stages")
     parser.add_argument("--scale", type=int, default=2)
     parser.add_argument("--frames", type=int, default=4)
     parser.add_argument("--snr", type=float, default=30.0)
@@ -69,7 +83,7 @@ def main() -> None:
     rows: list[dict] = []
     print(header(), flush=True)
     for told, path in itertools.product(options.told, scene_files(options.scenes)):
-        found = both(path, told, unseen_widths(path.stem, runs), options)
+        found = one(path, told, unseen_widths(path.stem, runs), options)
         rows += found
         print("\n".join(line(row) for row in found), flush=True)
     print(summary(rows))
@@ -88,8 +102,8 @@ def unseen_widths(stem: str, runs: list[dict]) -> Widths:
     raise SystemExit(f"{stem} is in neither fold")
 
 
-def both(path: Path, told: str, widths: Widths, options: argparse.Namespace) -> list[dict]:
-    """Two rows: the bars of the posterior, and calibrated ones."""
+def one(path: Path, told: str, widths: Widths, options: argparse.Namespace) -> list[dict]:
+    """A row for the bars of the posterior, one for calibrated ones, and one for each learned stage."""
     scene = good_bands(path)
     simulation = simulate(scene, options.scale, options.frames, TOLD["right"], options.snr, seed=options.seed)
     stack = as_stack(simulation.frames)
@@ -100,16 +114,23 @@ def both(path: Path, told: str, widths: Widths, options: argparse.Namespace) -> 
     estimate = made(stack, plain)
     assert estimate.variance is not None
     widened = replace(estimate, variance=estimate.variance * model.bar_scale[:, None, None] ** 2)
+    kinds = {"posterior": estimate, "calibrated": widened}
+    for name in options.stages:
+        kinds[name] = made(stack, model, PipelineConfig.build(options=config.dump(), sets=list(STAGES[name])))
     rows = []
-    for name, bars in (("posterior", estimate), ("calibrated", widened)):
+    for name, bars in kinds.items():
         row = {"scene": path.stem, "told": told, "bars": name, "frame": list(simulation.frames.shape[2:])}
         rows.append(row | scores(bars, simulation.truth, noise))
-    rows[-1] |= {"bar_scale": model.bar_scale.tolist()} | halves(stack, model, widened)
+    rows[1] |= {"bar_scale": model.bar_scale.tolist()} | halves(stack, model, widened)
     return rows
 
 
-def made(stack: FrameStack, model: SceneModel) -> Estimate:
-    return reconstruct(stack, model, View.whole(stack.reference_frame.shape_yx), LmmseConfig(), quiet_context())
+def made(stack: FrameStack, model: SceneModel, learned: PipelineConfig | None = None) -> Estimate:
+    """The estimate of the whole view; `learned` names stages that follow the inversion."""
+    view, context = View.whole(stack.reference_frame.shape_yx), quiet_context()
+    stage = None if learned is None else learned_stage(stack, model, view, learned, context)
+    refinement = None if stage is None else stage.refinement
+    return reconstruct(stack, model, view, LmmseConfig(), context, refinement=refinement)
 
 
 def scores(estimate: Estimate, truth: np.ndarray, noise: np.ndarray) -> dict:
@@ -120,6 +141,7 @@ def scores(estimate: Estimate, truth: np.ndarray, noise: np.ndarray) -> dict:
     counts = noise < NOISY * np.sqrt((bar**2).mean((1, 2)))
     bar, error, z = bar[counts], error[counts], error[counts] / bar[counts]
     return {
+        "rms": float(np.sqrt(np.mean(z**2))),
         "counted": int(counts.sum()),
         "too_noisy": np.flatnonzero(~counts).tolist(),
         "coverage": {level: spread_of((z < norm.ppf((1 + level) / 2)).mean((1, 2))) for level in LEVELS},

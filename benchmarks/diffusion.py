@@ -1,11 +1,14 @@
 """What the diffusion makes of real scenes with simulated frames, motion unknown: samples, means and their texture.
 
-    python benchmarks/diffusion.py [--weights FILE] [--setting NAME ...] [--scenes NAME ...] [--json FILE]
+    python benchmarks/diffusion.py [--weights FILE] [--setting NAME ...] [--scenes NAME ...]
+                                   [--guidance] [--json FILE]
 
 For each sampler and number of network evaluations: a single sample and the mean of `--samples`, ungated, beside the
 linear estimate, Gaussian samples (no network) and regression by the same network (asked once, without noise). `power`
 is the spatial power beyond the LR Nyquist frequency over the truth's, 1 for the right texture; `misfit` is the raw
-held-out score of the frames that judge; `weight` is what the gate lets in of the mean.
+held-out score of the frames that judge; `weight` is what the gate lets in of the mean. `low` is how far means over LR
+pixels move from the linear estimate's, rms over eigen-images that change, in units of its error bar there. With
+`--guidance` a sample and a mean of the default method follow, with one wish of each kind.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from hsimisr.geometry import View
 from hsimisr.inversion.config import LmmseConfig
 from hsimisr.metrics import evaluate
 from hsimisr.networks.denoiser import Denoiser
+from hsimisr.networks.features import LEADING
 from hsimisr.networks.weights import SHIPPED_DENOISER, SHIPPED_STUDENT, load_denoiser
 from hsimisr.physics.simulator import simulate
 from hsimisr.pipeline.config import PipelineConfig
@@ -45,6 +49,8 @@ DIFFUSION = {
 }
 SAMPLERS = {kind().method: kind for kind in get_args(SamplerConfig) if issubclass(kind, SamplingSettings)}
 MOST_STUDENT_STEPS = 4
+WISHES, STRENGTH = ("likelihood", "sam", "ergas", "low_rank"), 0.5
+"""Kinds of guidance, and the weight that each is tried with."""
 EVALUATIONS = (1, 2, 4, 8, 20, 100)
 
 
@@ -56,6 +62,7 @@ def main() -> None:
     parser.add_argument("--evaluations", nargs="+", type=int, default=list(EVALUATIONS))
     parser.add_argument("--student", type=Path, default=SHIPPED_STUDENT)
     parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS), choices=SAMPLERS)
+    parser.add_argument("--guidance", action="store_true")
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
@@ -100,7 +107,14 @@ def one(path: Path, setting: Setting, networks: dict[str, Denoiser], options: ar
         """Scores of eigen-images of the view, out-of-subspace residual and all."""
         bands = replace(linear, mean=image).bands()
         scores = evaluate(simulation.truth, bands, setting.scale).summary()
-        return scores | {"power": power_ratio(bands, simulation.truth, setting.scale)}
+        return scores | {"power": power_ratio(bands, simulation.truth, setting.scale), "low": low(image)}
+
+    def low(image: np.ndarray) -> float:
+        """How far means over LR pixels have moved, in units of the error bar of an HR pixel."""
+        n, s = LEADING, setting.scale
+        moved = (image - linear.mean)[:n]
+        moved = moved.reshape(len(moved), moved.shape[1] // s, s, -1, s).mean((2, 4))
+        return float(np.sqrt(np.mean(moved**2 / linear.variance[:n].mean((1, 2))[:, None, None])))
 
     def stage(config: SamplerConfig) -> dict:
         began = time.perf_counter()
@@ -131,6 +145,10 @@ def one(path: Path, setting: Setting, networks: dict[str, Denoiser], options: ar
                 ungated = {"gate": False, "samples": options.samples}
                 rows[f"{sampler} {steps} mean of {options.samples}"] = stage(config.model_copy(update=ungated))
     chosen = networks["denoiser"]
+    for wish in WISHES if options.guidance else ():
+        guided = {wish: STRENGTH, "steps": 4}
+        rows[f"{wish} sample"] = stage(ProximalConfig(**guided, product="sample"))
+        rows[f"{wish} mean of {options.samples}"] = stage(ProximalConfig(**guided, gate=False, samples=options.samples))
     rows["default mean, gated"] = stage(ProximalConfig())
     return rows
 
@@ -151,22 +169,22 @@ def power_ratio(bands: np.ndarray, truth: np.ndarray, scale: int) -> float:
 
 def line(scene: str, what: str, row: dict) -> str:
     extra = "".join(f"  {name} {row[name]:.3f}" for name in ("misfit", "weight", "seconds") if name in row)
-    return f"{scene[:18]:18} {what:28} {row['psnr']:6.2f} dB {row['sam']:6.2f} deg  power {row['power']:.2f}{extra}"
+    texture = f"power {row['power']:.2f}  low {row['low']:.2f}"
+    return f"{scene[:18]:18} {what:28} {row['psnr']:6.2f} dB {row['sam']:6.2f} deg  {texture}{extra}"
 
 
 def summary(rows: list[dict]) -> str:
     """Means over scenes, relative to the linear estimate."""
     linear = {row["scene"]: row for row in rows if row["what"] == "linear"}
-    lines = [
-        f"{'means over ' + str(len(linear)) + ' scenes':28} {'over linear':>12} {'SAM':>7} {'power':>6} {'seconds':>8}"
-    ]
+    heads = {"over linear": 12, "SAM": 8, "power": 7, "low": 7, "seconds": 9}
+    lines = [f"{f'means over {len(linear)} scenes':28} " + "".join(f"{head:>{w}}" for head, w in heads.items())]
     for what in dict.fromkeys(row["what"] for row in rows):
         part = [row for row in rows if row["what"] == what]
         gain = np.mean([row["psnr"] - linear[row["scene"]]["psnr"] for row in part])
         angle = np.mean([row["sam"] - linear[row["scene"]]["sam"] for row in part])
-        power = np.mean([row["power"] for row in part])
+        power, moved = (np.mean([row[name] for row in part]) for name in ("power", "low"))
         seconds = np.mean([row.get("seconds", 0) for row in part])
-        lines.append(f"{what:28} {gain:+9.3f} dB {angle:+7.3f} {power:6.2f} {seconds:8.1f}")
+        lines.append(f"{what:28} {gain:+9.3f} dB {angle:+7.3f} {power:6.2f} {moved:6.2f} {seconds:8.1f}")
     return "\n".join(lines)
 
 

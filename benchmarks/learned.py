@@ -1,6 +1,7 @@
 """What the learned stage adds on real scenes with simulated frames, motion unknown: refiner and adaptation, by setting.
 
-    python benchmarks/learned.py [--fold-a FILE --fold-b FILE] [--setting NAME ...] [--scenes NAME ...] [--json FILE]
+    python benchmarks/learned.py [--fold-a FILE --fold-b FILE] [--setting NAME ...] [--scenes NAME ...]
+                                 [--side PIXELS] [--json FILE]
 
 The weights that come along, which saw no real scene; or those of two folds, split by flight (see the recipes
 ``refiner-fold-a`` and ``-b``): every scene is refined with those that never saw its flight.
@@ -21,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from machine import machine
 from methods import METHODS, STATIONARY
-from simulated import as_stack, good_bands, scene_files, score
+from simulated import as_stack, good_bands, middle, scene_files, score
 
 from hsimisr.adaptation.config import TestTimeTrainingConfig
 from hsimisr.cube import FrameStack
@@ -77,6 +78,7 @@ def main() -> None:
     add_weights(parser)
     parser.add_argument("--setting", nargs="+", default=list(SETTINGS), choices=SETTINGS)
     parser.add_argument("--scenes", nargs="+", help="file stems; all by default")
+    parser.add_argument("--side", type=int, help="of the middle that is taken of larger scenes, HR pixels")
     parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=STAGES)
     parser.add_argument("--steps", type=int, default=TestTimeTrainingConfig().steps, help="of each adaptation")
     parser.add_argument("--seed", type=int, default=0)
@@ -122,7 +124,7 @@ def unseen(stem: str, options: argparse.Namespace) -> Path:
 def one(path: Path, name: str, options: argparse.Namespace) -> dict:
     """One row: simulate, solve, refine in every way, compare with the truth."""
     setting = SETTINGS[name]
-    scene = good_bands(path)
+    scene = middle(good_bands(path), options.side)
     room = min(scene.shape[1:]) / setting.scale
     simulation = simulate(
         scene,

@@ -1,8 +1,8 @@
 """Real camera sequences without truth: how well each method predicts frames that it did not see, and the pictures.
 
     python benchmarks/sequences.py [--scale 3] [--psf gauss:0.4 gauss:1.0 box mtf:0.5 mtf:0.29] [--model auto]
-                                   [--names text alpaca] [--frames N] [--methods NAME ...] [--peers NAME ...]
-                                   [--out out/sequences]
+                                   [--names text alpaca] [--frames N] [--methods NAME ...] [--stages NAME ...]
+                                   [--peers NAME ...] [--out out/sequences]
 
 Every fifth frame is held out: it takes part in the registration and gives nothing to the image. Each method
 reconstructs from the rest and is asked for the held-out frames through the observation model; `chi2` is the mean
@@ -13,6 +13,10 @@ frame's motion than of the estimate. For the second the motion, whatever its kin
 the estimate that is judged, so that estimates compare whose motions differ in kind, or which all frames share. The PSF
 is unknown, so several are tried, and the one under which the LMMSE predicts best, by the second score, makes the
 picture.
+
+Columns of learned stages begin from the LMMSE: `refiner` with the weights that come along, `adapted` to these frames,
+`diffused` after that; once through the gate, which has judges of its own among the frames that are seen, and once (!)
+without.
 
 The last columns are the same LMMSE with the motion of other libraries, for the frames it sees and for those held out.
 Frames that we leave out are left out for all. The picture shows the estimates of all columns in their order, but ours
@@ -47,6 +51,7 @@ from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import Estimate, FrameMotion, Registration, SceneModel
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.device import use_available_threads
+from hsimisr.pipeline.learned import learned_stage
 from hsimisr.pipeline.reconstruct import reconstruct
 from hsimisr.pipeline.run import quiet_context
 from hsimisr.pipeline.scene import estimate_scene
@@ -64,6 +69,12 @@ PEERS: dict[str, Callable[[Sequence[np.ndarray]], Sequence[np.ndarray]]] = {
     "ecc affine": lambda images: list(enhanced_correlation(images, affine=True)),
 }
 """Motions ``(3, 3)`` of frames against the first one."""
+STAGES: dict[str, tuple[str, ...]] = {
+    "refiner": ("refine.method=refiner",),
+    "adapted": ("refine.method=refiner", "adapt.method=ttt"),
+    "diffused": ("refine.method=refiner", "adapt.method=ttt", "diffuse.method=proximal"),
+}
+UNGATED = {"refine": "refine.gate=false", "diffuse": "diffuse.gate=false"}
 
 
 def main() -> None:
@@ -75,6 +86,7 @@ def main() -> None:
     parser.add_argument("--names", nargs="+", default=["text", "alpaca"])
     parser.add_argument("--frames", type=int, help="take no more than the first so many")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS)
+    parser.add_argument("--stages", nargs="*", default=[], choices=STAGES)
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS)
     options = parser.parse_args()
     use_available_threads()
@@ -84,23 +96,37 @@ def main() -> None:
         stack = FrameStack(stack.frames[: options.frames], stack.reference)
         methods = {each: METHODS[each] for each in dict.fromkeys([*options.methods, "lmmse"])}
         print(f"\n{name}: {len(stack)} frames of {stack.reference_frame.shape_yx}, chi2 by motions of both kinds")
-        columns = [*methods, *options.peers]
+        columns = [*methods, *stage_columns(options.stages), *options.peers]
         print(f"{'psf':>10}{'motion':>12}" + "".join(f"{column:>16}" for column in columns), flush=True)
         results = {}
         for psf in options.psf:
             register = {"method": "joint", "model": options.model}
             config = PipelineConfig.build(options={"scale": options.scale, "psf": psf, "register": register})
-            results[psf] = one(stack, config, methods, options.peers)
+            results[psf] = one(stack, config, methods, options.stages, options.peers)
         best = min(results, key=lambda psf: results[psf]["lmmse"][0])
         print(f"the LMMSE predicts best with {best}")
         shown = {column: image for column, (_, image) in results[best].items()}
         save([*(shown[column] for column in columns if column != "lmmse"), shown["lmmse"]], options.out / f"{name}.png")
 
 
+def stage_columns(stages: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Settings of each learned column."""
+    columns = {}
+    for name in stages:
+        settings = STAGES[name]
+        open_gates = tuple(UNGATED[stage] for stage in UNGATED if any(each.startswith(stage) for each in settings))
+        columns |= {name: settings, name + "!": settings + open_gates}
+    return columns
+
+
 def one(
-    stack: FrameStack, config: PipelineConfig, methods: dict[str, InvertConfig], peers: Sequence[str]
+    stack: FrameStack,
+    config: PipelineConfig,
+    methods: dict[str, InvertConfig],
+    stages: Sequence[str],
+    peers: Sequence[str],
 ) -> dict[str, tuple[float, np.ndarray]]:
-    """Every method with our motion, and the LMMSE with every peer's: chi2 by motions matched, and first band (H, W)."""
+    """Every method and stage with our motion, and the LMMSE with every peer's: chi2 by motions matched, first band."""
     ours = estimate_scene(stack, config, quiet_context())
     used = ours.registration.included
     held = [k for k in used if k % EVERY == EVERY - 1 and k != stack.reference]
@@ -116,6 +142,9 @@ def one(
     found = ours.registration.frames
     scene, asked = scene_by(found), {k: found[k] for k in held}
     results = {name: judged(seen, scene, method, stack, asked) for name, method in methods.items()}
+    for name, settings in stage_columns(stages).items():
+        learned = PipelineConfig.build(options=config.dump(), sets=list(settings))
+        results[name] = judged(seen, scene, METHODS["lmmse"], stack, asked, learned)
     for name, motions in peer_motions(stack, ours, peers).items():
         results[name] = judged(seen, scene_by(motions), METHODS["lmmse"], stack, {k: motions[k] for k in held})
     print(flush=True)
@@ -123,11 +152,22 @@ def one(
 
 
 def judged(
-    seen: FrameStack, scene: SceneModel, method: InvertConfig, stack: FrameStack, motions: dict[int, FrameMotion]
+    seen: FrameStack,
+    scene: SceneModel,
+    method: InvertConfig,
+    stack: FrameStack,
+    motions: dict[int, FrameMotion],
+    learned: PipelineConfig | None = None,
 ) -> tuple[float, np.ndarray]:
-    """One method's held-out chi2 by matched motions, and its first band ``(H, W)``; prints both scores."""
-    view = View.whole(seen.reference_frame.shape_yx)
-    estimate = reconstruct(seen, scene, view, method, quiet_context(), with_variance=False)
+    """One method's held-out chi2 by matched motions, and its first band ``(H, W)``; prints both scores.
+
+    Args:
+        learned: names the learned stages that follow.
+    """
+    view, context = View.whole(seen.reference_frame.shape_yx), quiet_context()
+    stage = None if learned is None else learned_stage(seen, scene, view, learned, context)
+    refinement = None if stage is None else stage.refinement
+    estimate = reconstruct(seen, scene, view, method, context, with_variance=False, refinement=refinement)
     scores = []
     for k, motion in motions.items():
         frame = scene.subspace.project(stack.frames[k].read())

@@ -33,6 +33,14 @@ def good_bands(path: Path) -> np.ndarray:
     return cube.read()[cube.good]
 
 
+def middle(scene: np.ndarray, side: int | None) -> np.ndarray:
+    """The middle of a scene ``(B, y, x)``, no larger than `side`; all of it without one."""
+    if side is None:
+        return scene
+    y, x = (max(n - side, 0) // 2 for n in scene.shape[1:])
+    return scene[:, y : y + side, x : x + side]
+
+
 def as_stack(frames: Sequence[np.ndarray]) -> FrameStack:
     """A stack of frames ``(B, h_k, w_k)``; the first is the reference."""
     return FrameStack(tuple(Cube.from_array(f, name=f"frame {k}") for k, f in enumerate(frames)))
