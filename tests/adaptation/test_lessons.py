@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from hsimisr.adaptation.lessons import cycle_lesson, lesson
+from hsimisr.heldout.judge import held_out_residuals
 
 
 def test_the_frame_to_predict_changes_nothing_that_is_shown(problem, motions, solve):
@@ -18,10 +19,11 @@ def test_the_frame_to_predict_changes_nothing_that_is_shown(problem, motions, so
 
 
 def test_what_counts_is_the_frame_to_predict_alone(problem, motions, solve):
-    found, residuals = lesson(problem.observations, (2,), (), motions, solve)
+    found, linear = lesson(problem.observations, (2,), (), motions, solve)
     counted = found.counts.flatten(1).any(1)
     assert counted.tolist() == [False, False, True, False]
-    assert torch.equal(found.counts[2, 0], residuals[0].counts)
+    (left,) = held_out_residuals(problem.observations, (2,), linear.spectrum)
+    assert torch.equal(found.counts[2, 0], left.counts)
 
 
 def test_a_cycle_lesson_is_solved_from_frames_of_its_own_truth(problem, motions, solve, refiner):

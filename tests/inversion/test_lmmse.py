@@ -13,8 +13,9 @@ from hsimisr.geometry import View
 from hsimisr.inversion.config import LmmseConfig
 from hsimisr.inversion.contrast import HIGHEST, LOWEST, WIDTH, local_contrast, whitened_power
 from hsimisr.inversion.fitted_prior import KNOWN, fitted_prior
-from hsimisr.inversion.lmmse import follow_contrast, gradient_power, inflated, solve, view_image
+from hsimisr.inversion.lmmse import follow_contrast, gradient_power, inflated, solve, solve_near, view_image
 from hsimisr.inversion.prior import power_law, radial_frequencies, radial_mean
+from hsimisr.inversion.solver import NormalEquations, conjugate_gradients
 from hsimisr.physics.canvas import Canvas
 from hsimisr.physics.observations import Observations
 from hsimisr.physics.operator import ShiftOperator
@@ -170,3 +171,16 @@ def test_following_the_contrast_sharpens_what_is_not_stationary(known_scene):
     assert errors[1] < errors[0]
     contrast = followed.contrast.numpy()
     assert contrast[:, 8 : image.shape[-1] // 2 - 8].mean() < 0.2 * contrast[:, image.shape[-1] // 2 + 8 : -8].mean()
+
+
+def test_a_solution_near_by_is_found_in_fewer_steps_and_is_the_same(known_scene):
+    """Without a frame, under the contrast that all of them told; nothing of the frame is left in it."""
+    prior, _, observations = known_scene
+    near = follow_contrast(solve(observations, prior, CONFIG), CONFIG)
+    fewer = observations.without(1)
+    found = solve_near(near, fewer, CONFIG)
+    plain = NormalEquations.build(fewer, prior).with_contrast(near.contrast)
+    expected, steps = conjugate_gradients(plain, CONFIG.iterations, CONFIG.tolerance)
+    torch.testing.assert_close(found.spectrum, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
+    assert found.steps < steps
+    assert torch.equal(found.contrast, near.contrast)

@@ -16,7 +16,7 @@ class TestTimeTrainingConfig(Settings):
 
     method: Literal["ttt"] = "ttt"
     steps: int = Field(80, ge=0, le=2000, description="most optimisation steps")
-    learning_rate: float = Field(3e-4, gt=0, le=0.1)
+    learning_rate: float = Field(2e-3, gt=0, le=0.1)
     train: Literal["last", "all"] = Field(
         "last", description="what moves: the last block, heads and strengths, or the whole network"
     )

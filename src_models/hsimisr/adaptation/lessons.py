@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from hsimisr.heldout.judge import Residuals, held_out_residuals
+from hsimisr.heldout.judge import held_out_residuals
 from hsimisr.inversion.lmmse import Solution
 from hsimisr.networks.refiner import Refiner
 from hsimisr.networks.situation import Situation
@@ -55,8 +55,8 @@ def lesson(
     hidden: Sequence[int],
     motions: Sequence[FrameMotion],
     solve: Solve,
-) -> tuple[Lesson, list[Residuals]]:
-    """A lesson on predicting `frames`, and what the linear estimate leaves of them.
+) -> tuple[Lesson, Solution]:
+    """A lesson on predicting `frames`, and the linear solution that it begins from.
 
     Args:
         observations: all frames.
@@ -69,7 +69,7 @@ def lesson(
     counts = torch.zeros(observations.weight.shape, dtype=torch.bool, device=observations.weight.device)
     for left in residuals:
         counts[left.frame, 0] = left.counts
-    return Lesson(Situation.of(found, motions), tuple(frames), counts, observations), residuals
+    return Lesson(Situation.of(found, motions), tuple(frames), counts, observations), found
 
 
 @torch.no_grad()

@@ -69,6 +69,18 @@ def solve(
     return Solution(spectrum, equations, steps)
 
 
+def solve_near(
+    near: Solution,
+    observations: Observations,
+    config: LmmseConfig,
+    on_step: Callable[[int], None] | None = None,
+) -> Solution:
+    """The posterior mean from other observations of a scene, under prior and contrast of a solution near by."""
+    equations = NormalEquations.under(observations, near.equations.precision, near.contrast)
+    spectrum, steps = conjugate_gradients(equations, config.iterations, config.tolerance, near.spectrum, on_step)
+    return replace(near, spectrum=spectrum, equations=equations, steps=steps)
+
+
 def follow_contrast(
     stationary: Solution,
     config: LmmseConfig,

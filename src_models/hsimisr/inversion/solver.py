@@ -38,16 +38,17 @@ class NormalEquations:
         return cls.under(observations, prior_precision(prior, observations.canvas, observations.data.device))
 
     @classmethod
-    def under(cls, observations: Observations, precision: torch.Tensor) -> NormalEquations:
-        """For a prior precision ``(r, s*s, h, w//2+1)``."""
+    def under(
+        cls, observations: Observations, precision: torch.Tensor, contrast: torch.Tensor | None = None
+    ) -> NormalEquations:
+        """For a prior precision ``(r, s*s, h, w//2+1)`` and the contrast map that it follows, if any."""
         o = observations
-        closed, preconditioner = _inverses(o, precision)
-        return cls(o, precision, closed, preconditioner, o.operator.adjoint(o.precision * o.data))
+        closed, preconditioner = _inverses(o, precision, contrast)
+        return cls(o, precision, closed, preconditioner, o.operator.adjoint(o.precision * o.data), contrast)
 
     def with_contrast(self, contrast: torch.Tensor) -> NormalEquations:
-        """The same data under a prior that follows a contrast map; preconditioned by its geometric mean."""
-        strength = float((-contrast.log().mean()).exp())
-        closed, preconditioner = _inverses(self.observations, self.precision * strength)
+        """The same data under a prior that follows a contrast map."""
+        closed, preconditioner = _inverses(self.observations, self.precision, contrast)
         return replace(self, closed_form=closed, preconditioner=preconditioner, contrast=contrast)
 
     def start(self) -> torch.Tensor:
@@ -74,8 +75,12 @@ class NormalEquations:
         return fit + float(o.canvas.dot(spectrum, self.regularise(spectrum)).sum())
 
 
-def _inverses(observations: Observations, precision: torch.Tensor) -> tuple[ClosedForm, ClosedForm]:
-    """The closed form and the preconditioner under a stationary prior."""
+def _inverses(
+    observations: Observations, precision: torch.Tensor, contrast: torch.Tensor | None = None
+) -> tuple[ClosedForm, ClosedForm]:
+    """The closed form and the preconditioner under a stationary prior, of a contrast map by its geometric mean."""
+    if contrast is not None:
+        precision = precision * float((-contrast.log().mean()).exp())
     operator, trust = observations.operator, observations.trust
     closed = ClosedForm.build(operator.canvas, operator.phases, trust, precision)
     if operator.uniform:

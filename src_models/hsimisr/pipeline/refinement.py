@@ -84,7 +84,7 @@ class PreparedTile:
         motions: of those frames.
         judges: the frames held out to judge, in a situation without them; None where no frame can be spared.
         predictive: variance ``(frames, r, h, w)`` that the whitened residuals of those frames should have.
-        solve: the same inversion for other observations of the tile.
+        solve: the inversion for other observations of the tile, under the prior that the judges' situation has.
     """
 
     scene: SceneModel
@@ -171,9 +171,13 @@ def prepare(
     situation = Situation.of(found, motions)
     if not held:
         return PreparedTile(scene, found, motions, situation, None, torch.empty(0), solve)
-    judges, _ = lesson(observations, held, held, motions, solve)
+    judges, near = lesson(observations, held, held, motions, solve)
     predictive = predictive_variance(observations, held, scene.prior, judges.situation.contrast)
-    return PreparedTile(scene, found, motions, situation, judges, predictive, solve)
+
+    def solve_near(other: Observations) -> Solution:
+        return lmmse.solve_near(near, other, invert, on_step)
+
+    return PreparedTile(scene, found, motions, situation, judges, predictive, solve_near)
 
 
 def adapt_to(
