@@ -21,7 +21,11 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 Rows = list[dict]
-KINDS = {"gain": "sample over the linear estimate (dB)", "power": "power beyond the Nyquist frequency / truth's"}
+TICKS = (1, 2, 4, 8, 20, 100)
+KINDS = {
+    "gain": "sample over the\nlinear estimate (dB)",
+    "power": "power beyond the Nyquist\nfrequency, over the truth's",
+}
 
 
 def main() -> None:
@@ -58,6 +62,8 @@ def draw(axis: Axes, rows: Rows, kind: str) -> None:
     if kind == "power":
         axis.axhline(1, color="black", linewidth=0.8)
     axis.set_xscale("log")
+    axis.set_xticks(TICKS, [str(n) for n in TICKS])
+    axis.minorticks_off()
     axis.grid(alpha=0.3)
 
 
