@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hsimisr import __version__, metrics
 from hsimisr.cli.evaluate import cut_truth
 from hsimisr.cli.options import (
     BandsAsFrames,
@@ -23,18 +21,17 @@ from hsimisr.cli.options import (
     Settings,
     WorkersOption,
 )
-from hsimisr.cli.plain_json import to_json
 from hsimisr.cli.progress import ProgressBar
 from hsimisr.geometry import Grid, View
 from hsimisr.io.open import open_cube, open_frames
-from hsimisr.io.write import check_path, write_cube
+from hsimisr.io.write import check_path
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.registration.store import for_frames, read_registration_file
 
 if TYPE_CHECKING:
     from hsimisr.cube import Cube, FrameStack
     from hsimisr.pipeline.events import Result
-    from hsimisr.pipeline.tiled import TiledResult
+    from hsimisr.pipeline.tiled_result import TiledResult
 
 
 def refine(
@@ -90,51 +87,15 @@ def refine(
 def _save(
     out: Path, result: Result | TiledResult, grid: Grid, stack: FrameStack, seed: int, target: Cube | None
 ) -> None:
-    from hsimisr.pipeline.export import determined_map, refined_cube, uncertainty_cube
+    from hsimisr.pipeline.save import save_result
 
-    cube = refined_cube(result, stack.reference_frame)
-    provenance = _provenance(result, [frame.name for frame in stack.frames], seed)
-    if target is not None:
-        provenance["metrics"] = metrics.evaluate(target.read(), cube.read(), grid.scale).summary()
-    determined = determined_map(result)
-    provenance["determined_share"] = None if determined is None else float(determined.mean())
-    write_cube(out, cube, uncertainty_cube(result, stack.reference_frame), provenance, determined)
-    sidecar = Path(f"{out}.json")
-    sidecar.write_text(to_json(provenance), encoding="utf-8")
-    _report(out, result, grid, provenance)
+    saved = save_result(out, result, stack, seed, target=target)
+    _report(out, result, grid, saved.provenance)
 
 
 def _target(truth: str, out: Path, scale: int, view: View) -> Cube:
     """The truth of a view; a truth that does not fit is told before the work, not after it."""
     return cut_truth(open_cube(truth), out.name, Grid.of_view(view, scale).shape, scale, view)
-
-
-def _provenance(result: Result | TiledResult, names: list[str], seed: int) -> dict[str, Any]:
-    registration = result.scene.registration
-    return {
-        "hsimisr": __version__,
-        "config": result.config.dump(),
-        "seed": seed,
-        "device": result.diagnostics["device"],
-        "view": result.diagnostics["view"],
-        "timings": result.diagnostics["timings"],
-        "learned": result.diagnostics.get("learned"),
-        "psf": result.scene.psf,
-        "rank": result.scene.subspace.rank,
-        "bar_scale": None if result.scene.bar_scale is None else result.scene.bar_scale.tolist(),
-        "frames": [
-            {
-                "name": name,
-                "model": frame.model,
-                "matrix": frame.matrix.tolist(),
-                "gain": frame.gain,
-                "chi2": frame.chi2 if math.isfinite(frame.chi2) else None,
-                "excluded": frame.excluded,
-                "reason": frame.reason,
-            }
-            for name, frame in zip(names, registration.frames, strict=True)
-        ],
-    }
 
 
 def _report(out: Path, result: Result | TiledResult, grid: Grid, provenance: dict[str, Any]) -> None:

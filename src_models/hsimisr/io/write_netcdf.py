@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import h5py
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ import numpy.typing as npt
 from hsimisr.cube import Cube
 from hsimisr.errors import WriteError
 from hsimisr.io.choose import DETERMINED, STD
+from hsimisr.io.compute import store
 from hsimisr.io.crs import to_wkt
 from hsimisr.io.read_hdf5 import RECORD
 from hsimisr.io.stored import Transform
@@ -88,7 +88,7 @@ def _variable(file: h5py.File, name: str, cube: Cube) -> None:
         variable.attrs["grid_mapping"] = MAPPING
     if cube.wavelengths is not None:
         variable.attrs["coordinates"] = "wavelength"
-    da.store(cube.data, variable, lock=True)
+    store(cube.data, variable, lock=True)
 
 
 def _map(file: h5py.File, name: str, image: npt.NDArray[np.float32]) -> None:

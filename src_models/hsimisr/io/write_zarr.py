@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import dask.array as da
 import numpy as np
 import numpy.typing as npt
 import zarr
 
 from hsimisr.cube import Cube
 from hsimisr.io.choose import DETERMINED, STD
+from hsimisr.io.compute import store
 from hsimisr.io.read_zarr import RECORD
 
 CHUNK = 64
@@ -30,7 +30,7 @@ def write(path: Path, cube: Cube, std: Cube | None, record: str, determined: npt
             dimension_names=("band", "y", "x"),
         )
         whole_chunks = image.data.rechunk(tuple(-(-size // CHUNK) * CHUNK for size in image.data.chunksize))
-        da.store(whole_chunks, array, lock=False)  # type: ignore[arg-type]  # a Zarr array takes slices
+        store(whole_chunks, array)
     if determined is not None:
         group.create_array(DETERMINED, data=determined, dimension_names=("y_frame", "x_frame"))
     vectors = {"wavelength_nm": cube.wavelengths, "fwhm_nm": cube.fwhm, "bad_bands": cube.bad.astype(np.uint8)}
