@@ -15,6 +15,7 @@ from hsimisr.pipeline.events import Result
 from hsimisr.pipeline.export import determined_map, product_of
 from hsimisr.pipeline.job import Job
 from hsimisr.pipeline.save import Contents, Saved, Watch, save_result
+from hsimisr.report.page import write_report
 from napari_hsimisr.session import PREVIEW, PROVISIONAL, Request, Session
 
 NOTHING = "nothing is refined yet: open the frames of one scene, then press “Refine everything” in the Refine dock"
@@ -40,6 +41,21 @@ class Saving:
         return save_result(self.path, self.result, self.stack, Job.seed, self.contents, watch=watch)
 
 
+@dataclass(frozen=True, eq=False)
+class Reporting:
+    """What to report on: taken from the session on the GUI thread, carried out on another by `write`."""
+
+    result: Result
+    stack: FrameStack
+    path: Path
+    registration: Path | None
+
+    def write(self, _: Watch) -> Saved:
+        """Write the page; raises WriteError, or what reading the frames raises."""
+        write_report(self.path, self.result, self.stack, Job.seed, registration=self.registration)
+        return Saved([self.path], {})
+
+
 @dataclass(frozen=True)
 class Command:
     """A command line, and what has to be done or known before it makes the same cube; empty where nothing."""
@@ -61,6 +77,13 @@ def plan_saving(session: Session, path: Path, contents: Contents) -> Saving:
     """Take the shown result; raises WriteError where there is none to save."""
     request, result = _finished(session, path)
     return Saving(result, FrameStack(request.cubes, request.reference), path, contents)
+
+
+def plan_report(session: Session, path: Path) -> Reporting:
+    """Take the shown result; raises WriteError where there is none to report on."""
+    request, result = _finished(session, path)
+    registration = REGISTRATION if request.motions_given else None
+    return Reporting(result, FrameStack(request.cubes, request.reference), path, registration)
 
 
 def shown_settings(session: Session) -> tuple[PipelineConfig, str]:

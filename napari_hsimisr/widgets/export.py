@@ -40,6 +40,7 @@ CUBES = (
     "NetCDF-4, CF (*.nc);;GeoTIFF (*.tif);;ENVI (*.hdr);;Zarr (*.zarr);;MATLAB (*.mat);;NumPy (*.npz)",
     {"NetCDF": ".nc", "GeoTIFF": ".tif", "ENVI": ".hdr", "Zarr": ".zarr", "MATLAB": ".mat", "NumPy": ".npz"},
 )
+PAGE = ("Page (*.html)", {"Page": ".html"})
 YAML = ("Settings (*.yaml *.yml)", {"Settings": ".yaml"})
 ALL_BANDS, GOOD_BANDS = "all, bad ones as NaN", "good ones only"
 
@@ -56,6 +57,7 @@ class ExportWidget(QWidget):
         self._placed = False
         self._draw()
         self.save_button.clicked.connect(self._ask_where_to_save)
+        self.report_button.clicked.connect(self._ask_where_to_report)
         self.save_settings_button.clicked.connect(self._ask_where_to_save_settings)
         self.load_settings_button.clicked.connect(self._ask_which_settings)
         self.copy_button.clicked.connect(self.copy_command)
@@ -98,6 +100,15 @@ class ExportWidget(QWidget):
             return
         self._write(plan.write, path)
 
+    def report(self, path: Path) -> None:
+        """Write a page on what was done and found."""
+        try:
+            plan = exporting.plan_report(self.session, path)
+        except HsimisrError as error:
+            self._tell_error(str(error))
+            return
+        self._write(plan.write, path)
+
     def save_settings(self, path: Path) -> None:
         """Write the settings of the run that is shown as YAML."""
         self._write(exporting.saving_settings(self.session, path), path)
@@ -123,7 +134,8 @@ class ExportWidget(QWidget):
         reason, session = exporting.why_not(self.session), self.session
         self.what.setText(exporting.describe(session))
         self.why_not.setText(reason)
-        self.save_button.setEnabled(not reason and not self.writing.busy)
+        for button in (self.save_button, self.report_button):
+            button.setEnabled(not reason and not self.writing.busy)
         parts = ((self.std, exporting.has_bars(session)), (self.determined, exporting.has_map(session)))
         for box, there in parts:
             box.setEnabled(there)
@@ -160,7 +172,7 @@ class ExportWidget(QWidget):
     def _show_busy(self, busy: bool) -> None:
         self.progress.setVisible(busy)
         self.cancel_button.setVisible(busy)
-        for button in (self.save_button, self.save_settings_button):
+        for button in (self.save_button, self.report_button, self.save_settings_button):
             button.setEnabled(not busy)
         if not busy:
             self.refresh()
@@ -168,6 +180,10 @@ class ExportWidget(QWidget):
     def _ask_where_to_save(self) -> None:
         if path := self._ask("Save the refined cube", *CUBES):
             self.save(path)
+
+    def _ask_where_to_report(self) -> None:
+        if path := self._ask("Save a report", *PAGE):
+            self.report(path)
 
     def _ask_where_to_save_settings(self) -> None:
         if path := self._ask("Save the settings", *YAML):
@@ -225,8 +241,20 @@ class ExportWidget(QWidget):
             "ENVI, GeoTIFF, Zarr, NetCDF, MATLAB or NumPy, by the suffix, with wavelengths, place, bad bands and how "
             "it was made; beside it a JSON with settings, motions, and what held-out frames said."
         )
+        self.report_button = QPushButton("Save report…")
+        self.report_button.setToolTip(
+            "One page for a browser, pictures inside: what was done, how it agrees with the frames, what held-out "
+            "frames said, and what was measured or inferred."
+        )
         bands = row(QLabel("Bands"), self.bands, None)
-        return self.what, self.why_not, bands, self.std, self.determined, row(self.save_button, None)
+        return (
+            self.what,
+            self.why_not,
+            bands,
+            self.std,
+            self.determined,
+            row(self.save_button, self.report_button, None),
+        )
 
     def _draw_settings(self) -> tuple[QWidget | QHBoxLayout, ...]:
         self.settings_of = Note()

@@ -245,6 +245,17 @@ def test_the_copied_command_makes_the_same_cube(
     np.testing.assert_array_equal(open_cube(tmp_path / "again.npz").read(), result.estimate.bands())
 
 
+def test_a_report_is_saved_as_a_page(bench: Bench, result: Result, tmp_path: Path) -> None:
+    assert not bench.dock.report_button.isEnabled()
+    bench.finish(result)
+    answer(tmp_path / "report")
+    bench.press(bench.dock.report_button)
+    bench.said("saved report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png") == 4
+    assert "invert.rounds = 0" in page
+
+
 def test_frames_without_a_file_have_no_command(bench: Bench, result: Result, stack: FrameStack) -> None:
     layer = bench.session.frames[1]
     layer.data = da.from_array(stack.frames[1].read())

@@ -27,6 +27,7 @@ from hsimisr.io.open import open_cube, open_frames
 from hsimisr.io.write import check_path
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.registration.store import for_frames, read_registration_file
+from hsimisr.report.path import check_report_path
 
 if TYPE_CHECKING:
     from hsimisr.cube import Cube, FrameStack
@@ -50,6 +51,7 @@ def refine(
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    report: Annotated[Path | None, typer.Option(help="an .html page on what was done and found, with pictures")] = None,
 ) -> None:
     """Super-resolve FRAMES and write the refined cube, its standard deviation and OUT.json.
 
@@ -61,6 +63,8 @@ def refine(
     stored = {} if registration is None else {"psf": read_registration_file(registration).psf.kind}
     settings = PipelineConfig.build(config, {"scale": scale, "psf": psf}, sets, stored)
     check_path(out)
+    if report is not None:
+        check_report_path(report)
     stack = open_frames(frames, reference, bands_as_frames)
     whole = View.whole(stack.reference_frame.shape_yx)
     window = whole if view is None else View.parse(view).clipped(whole.shape)
@@ -77,20 +81,31 @@ def refine(
     if workers is None and scheduler is None and not needs_tiles(stack, settings, window):
         with bar:
             result = run(stack, settings, view=window, registration=known, context=context)
-        _save(out, result, result.estimate.grid, stack, seed, target)
+        _save(out, result, result.estimate.grid, stack, seed, target, report, registration)
         return
     processes = worker_processes(workers, scheduler, device)
     with tiled_result(out, stack, settings, window, known, context, bar, processes, target is not None) as tiled:
-        _save(out, tiled, tiled.grid, stack, seed, target)
+        _save(out, tiled, tiled.grid, stack, seed, target, report, registration)
 
 
 def _save(
-    out: Path, result: Result | TiledResult, grid: Grid, stack: FrameStack, seed: int, target: Cube | None
+    out: Path,
+    result: Result | TiledResult,
+    grid: Grid,
+    stack: FrameStack,
+    seed: int,
+    target: Cube | None,
+    report: Path | None,
+    registration: Path | None,
 ) -> None:
     from hsimisr.pipeline.save import save_result
 
     saved = save_result(out, result, stack, seed, target=target)
-    _report(out, result, grid, saved.provenance)
+    if report is not None:
+        from hsimisr.report.page import write_report
+
+        write_report(report, result, stack, seed, saved.provenance, registration)
+    _tell(out, result, grid, saved.provenance)
 
 
 def _target(truth: str, out: Path, scale: int, view: View) -> Cube:
@@ -98,7 +113,7 @@ def _target(truth: str, out: Path, scale: int, view: View) -> Cube:
     return cut_truth(open_cube(truth), out.name, Grid.of_view(view, scale).shape, scale, view)
 
 
-def _report(out: Path, result: Result | TiledResult, grid: Grid, provenance: dict[str, Any]) -> None:
+def _tell(out: Path, result: Result | TiledResult, grid: Grid, provenance: dict[str, Any]) -> None:
     scene = result.scene
     used, total = len(scene.registration.included), len(scene.registration.frames)
     typer.echo(

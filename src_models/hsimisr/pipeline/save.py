@@ -12,7 +12,6 @@ import dask.array as da
 import numpy as np
 import numpy.typing as npt
 
-from hsimisr import metrics
 from hsimisr.cube import Cube, FrameStack
 from hsimisr.io.plain_json import to_json
 from hsimisr.io.text_file import write_text
@@ -77,6 +76,8 @@ def save_result(
     std = uncertainty_cube(result, reference) if contents.std else None
     provenance = provenance_of(result, stack, seed)
     if target is not None:
+        from hsimisr import metrics  # only when asked: it loads scipy
+
         provenance["metrics"] = metrics.evaluate(target.read(), cube.read(), result.scene.scale).summary()
     if contents.good_bands_only:
         cube, std = cube.good_bands(), None if std is None else std.good_bands()
