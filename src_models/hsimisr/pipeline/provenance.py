@@ -28,7 +28,7 @@ def provenance_of(result: Result | TiledResult, stack: FrameStack, seed: int) ->
         "psf": result.scene.psf,
         "rank": result.scene.subspace.rank,
         "bar_scale": None if result.scene.bar_scale is None else result.scene.bar_scale.tolist(),
-        "determined_share": None if determined is None else float(determined.mean()),
+        "determined_share": None if determined is None else _finite(determined.mean()),
         "reference": registration.reference,
         "frames": [_of_frame(cube, frame) for cube, frame in zip(stack.frames, registration.frames, strict=True)],
     }
@@ -42,7 +42,12 @@ def _of_frame(cube: Cube, frame: FrameMotion) -> dict[str, Any]:
         "matrix": frame.matrix.tolist(),
         "covariance": frame.covariance.tolist(),
         "gain": frame.gain,
-        "chi2": frame.chi2 if math.isfinite(frame.chi2) else None,
+        "chi2": _finite(frame.chi2),
         "excluded": frame.excluded,
         "reason": frame.reason,
     }
+
+
+def _finite(value: float) -> float | None:
+    """JSON knows no NaN."""
+    return float(value) if math.isfinite(value) else None
