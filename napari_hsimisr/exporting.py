@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hsimisr.cube import CubeSource, FrameStack
 from hsimisr.errors import StackError, WriteError
-from hsimisr.io.text_file import write_text
+from hsimisr.io.whole_file import write_bytes, write_text
 from hsimisr.pipeline.command import as_line, refine_command
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.events import Result
@@ -16,6 +16,7 @@ from hsimisr.pipeline.export import determined_map, product_of
 from hsimisr.pipeline.job import Job
 from hsimisr.pipeline.save import Contents, Saved, Watch, save_result
 from hsimisr.report.page import write_report
+from hsimisr.report.png import Pixels, encode
 from napari_hsimisr.session import PREVIEW, PROVISIONAL, Request, Session
 
 NOTHING = "nothing is refined yet: open the frames of one scene, then press “Refine everything” in the Refine dock"
@@ -53,6 +54,21 @@ class Reporting:
     def write(self, _: Watch) -> Saved:
         """Write the page; raises WriteError, or what reading the frames raises."""
         write_report(self.path, self.result, self.stack, Job.seed, registration=self.registration)
+        return Saved([self.path], {})
+
+
+@dataclass(frozen=True, eq=False)
+class Picturing:
+    """A picture to write as PNG, on another thread."""
+
+    pixels: Pixels
+    path: Path
+
+    def write(self, _: Watch) -> Saved:
+        """Write it; raises WriteError."""
+        if self.path.suffix.lower() != ".png":
+            raise WriteError(f"{self.path}: pictures are written as PNG; give a name that ends in .png")
+        write_bytes(self.path, encode(self.pixels))
         return Saved([self.path], {})
 
 

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QScrollArea,
+    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -41,6 +42,7 @@ CUBES = (
     {"NetCDF": ".nc", "GeoTIFF": ".tif", "ENVI": ".hdr", "Zarr": ".zarr", "MATLAB": ".mat", "NumPy": ".npz"},
 )
 PAGE = ("Page (*.html)", {"Page": ".html"})
+PICTURE = ("Picture (*.png)", {"Picture": ".png"})
 YAML = ("Settings (*.yaml *.yml)", {"Settings": ".yaml"})
 ALL_BANDS, GOOD_BANDS = "all, bad ones as NaN", "good ones only"
 
@@ -58,6 +60,7 @@ class ExportWidget(QWidget):
         self._draw()
         self.save_button.clicked.connect(self._ask_where_to_save)
         self.report_button.clicked.connect(self._ask_where_to_report)
+        self.picture_button.clicked.connect(self._ask_where_to_draw)
         self.save_settings_button.clicked.connect(self._ask_where_to_save_settings)
         self.load_settings_button.clicked.connect(self._ask_which_settings)
         self.copy_button.clicked.connect(self.copy_command)
@@ -108,6 +111,11 @@ class ExportWidget(QWidget):
             self._tell_error(str(error))
             return
         self._write(plan.write, path)
+
+    def draw(self, path: Path) -> None:
+        """Write what is on the canvas as a picture, perhaps larger than on the screen."""
+        pixels = self._viewer.screenshot(scale=self.size_factor.value(), canvas_only=True, flash=False)
+        self._write(exporting.Picturing(pixels, path).write, path)
 
     def save_settings(self, path: Path) -> None:
         """Write the settings of the run that is shown as YAML."""
@@ -172,7 +180,7 @@ class ExportWidget(QWidget):
     def _show_busy(self, busy: bool) -> None:
         self.progress.setVisible(busy)
         self.cancel_button.setVisible(busy)
-        for button in (self.save_button, self.report_button, self.save_settings_button):
+        for button in (self.save_button, self.report_button, self.picture_button, self.save_settings_button):
             button.setEnabled(not busy)
         if not busy:
             self.refresh()
@@ -184,6 +192,10 @@ class ExportWidget(QWidget):
     def _ask_where_to_report(self) -> None:
         if path := self._ask("Save a report", *PAGE):
             self.report(path)
+
+    def _ask_where_to_draw(self) -> None:
+        if path := self._ask("Save a picture of the canvas", *PICTURE):
+            self.draw(path)
 
     def _ask_where_to_save_settings(self) -> None:
         if path := self._ask("Save the settings", *YAML):
@@ -210,6 +222,7 @@ class ExportWidget(QWidget):
         parts.setContentsMargins(0, 0, 0, 0)
         parts.addWidget(group("Refined cube", *self._draw_cube()))
         parts.addWidget(group("Settings", *self._draw_settings()))
+        parts.addWidget(group("Picture of the canvas", self._draw_picture()))
         parts.addStretch(1)
         area = QScrollArea(widgetResizable=True, frameShape=QScrollArea.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -255,6 +268,13 @@ class ExportWidget(QWidget):
             self.determined,
             row(self.save_button, self.report_button, None),
         )
+
+    def _draw_picture(self) -> QHBoxLayout:
+        self.size_factor = QSpinBox(minimum=1, maximum=4, prefix="× ")
+        self.size_factor.setToolTip("How many times larger than on the screen.")
+        self.picture_button = QPushButton("Save picture…")
+        self.picture_button.setToolTip("What is on the canvas now, as PNG: visible layers, scale bar and colour bars.")
+        return row(self.picture_button, QLabel("Size"), self.size_factor, None)
 
     def _draw_settings(self) -> tuple[QWidget | QHBoxLayout, ...]:
         self.settings_of = Note()

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import yaml
 from qtpy.QtCore import QPoint, Qt, QTimer
-from qtpy.QtGui import QGuiApplication
+from qtpy.QtGui import QGuiApplication, QImage
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QFileDialog, QLineEdit, QPushButton
 
@@ -254,6 +254,20 @@ def test_a_report_is_saved_as_a_page(bench: Bench, result: Result, tmp_path: Pat
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png") == 4
     assert "invert.rounds = 0" in page
+
+
+def test_the_canvas_is_saved_as_a_picture(bench: Bench, tmp_path: Path) -> None:
+    height, width = bench.viewer.screenshot(canvas_only=True, flash=False).shape[:2]
+    bench.dock.size_factor.setValue(2)
+    answer(tmp_path / "canvas")
+    bench.press(bench.dock.picture_button)
+    bench.said("saved canvas.png")
+    picture = QImage(str(tmp_path / "canvas.png"))
+    assert (picture.height(), picture.width()) == (2 * height, 2 * width)
+    colours = {picture.pixel(x, y) for x in range(0, 2 * width, 16) for y in range(0, 2 * height, 16)}
+    assert len(colours) > 10
+    bench.dock.draw(tmp_path / "canvas.jpg")
+    bench.said("ends in .png")
 
 
 def test_frames_without_a_file_have_no_command(bench: Bench, result: Result, stack: FrameStack) -> None:

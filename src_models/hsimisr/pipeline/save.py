@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from hsimisr.cube import Cube, FrameStack
 from hsimisr.io.plain_json import to_json
-from hsimisr.io.text_file import write_text
+from hsimisr.io.whole_file import write_text
 from hsimisr.io.write import write_cube
 from hsimisr.pipeline.events import Result
 from hsimisr.pipeline.export import determined_map, refined_cube, uncertainty_cube

@@ -12,7 +12,7 @@ import numpy as np
 
 from hsimisr.cube import CubeSource, FrameStack
 from hsimisr.geometry import View
-from hsimisr.io.text_file import write_text
+from hsimisr.io.whole_file import write_text
 from hsimisr.pipeline.command import as_line, refine_command
 from hsimisr.pipeline.events import Result
 from hsimisr.pipeline.provenance import provenance_of

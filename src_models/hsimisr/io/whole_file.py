@@ -1,4 +1,4 @@
-"""Text files that are there only when they are complete."""
+"""Small files that are there only when they are complete."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from hsimisr.io.write import check_folder
 
 def write_text(path: Path, text: str) -> None:
     """Write a text in UTF-8, in the place of an older one; raises WriteError where that cannot be."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file in the place of an older one; raises WriteError where that cannot be."""
     check_folder(path)
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(text, encoding="utf-8")
+        part.write_bytes(content)
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
