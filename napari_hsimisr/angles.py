@@ -17,11 +17,11 @@ from napari.layers import Image
 from hsimisr.cube import Cube
 from hsimisr.errors import StackError
 from hsimisr.geometry import View
+from hsimisr.physics.prediction import Prediction, predict, turned_by, unit_spectra, window_of
 from hsimisr.physics.sampling import places_in_frame
 from hsimisr.physics.types import Estimate, Float32, FrameMotion, SceneModel, hr_index
 from napari_hsimisr.counterpart import Counterpart, counterpart_of, refined_rows, strips, usable_bands
 from napari_hsimisr.maps import Map, Summary
-from napari_hsimisr.prediction import Prediction, predict, window_of
 from napari_hsimisr.session import Session
 from napari_hsimisr.view import pixel_at
 
@@ -115,18 +115,11 @@ class AgainstFrames:
 
     def _of_frame(self, cube: Cube, prediction: Prediction) -> tuple[Prediction, Angles, Angles]:
         """Angles ``(h, w)`` in the frame's window, and those that noise alone makes; NaN where nothing is compared."""
-        from hsimisr.metrics import spectral_angle  # only when asked: it loads scipy
-
         index, v = usable_bands(self.estimate, cube), prediction.window
-        variance = self.scene.noise[index, None, None] ** 2
         angles, expected = np.full((2, *v.shape), np.nan, np.float32)
         for rows in strips(v.shape[0], v.shape[1] * len(index)):
             measured = cube.read(View(v.y0 + rows.start, v.y0 + rows.stop, v.x0, v.x1))[index]
-            predicted = prediction.bands(index, rows)
-            known = prediction.known[rows]
-            angles[rows] = np.where(known, spectral_angle(predicted, measured), np.nan)
-            norm, unit = _unit(predicted)
-            expected[rows] = np.where(known, _angle((variance * (1 - unit**2)).sum(0), norm), np.nan)
+            angles[rows], expected[rows] = prediction.angles(measured, index, rows, self.scene.noise)
         return prediction, angles, expected
 
 
@@ -213,32 +206,20 @@ def plan_angles(session: Session, target: Target) -> Plan | None:
     return AgainstFrames(result.estimate, result.scene, frames, names)
 
 
-def _unit(spectra: Float32) -> tuple[Angles, Float32]:
-    """Length ``(...)`` and direction ``(n, ...)`` of spectra; NaN where they are zero."""
-    norm = np.sqrt((spectra.astype(np.float64) ** 2).sum(0))
-    norm[norm == 0] = np.nan
-    return norm, (spectra / norm).astype(np.float32)
-
-
-def _angle(across: npt.NDArray[np.floating], norm: Angles) -> Angles:
-    """Degrees by which an error of variance `across` the spectrum, summed over its bands, turns it."""
-    return np.asarray(np.degrees(np.arctan2(np.sqrt(np.maximum(across, 0)), norm)))
-
-
 def _expected_of_bars(estimate: Estimate, index: npt.NDArray[np.intp], rows: slice, refined: Float32) -> Angles:
     """The angle that the error bars make of refined spectra ``(n, h, w)``, in rows of the HR grid, degrees.
 
     Errors along a spectrum do not turn it. Those of an eigen-image are one error in all bands.
     """
     assert estimate.variance is not None
-    norm, unit = _unit(refined)
+    norm, unit = unit_spectra(refined)
     basis, variance = estimate.subspace.basis[index], estimate.variance[:, rows]
     along = np.tensordot(basis.T, unit, 1)
     power = (basis**2).sum(0)[:, None, None]
     across = (variance * (power - along**2)).sum(0)
     if estimate.residual_variance is not None:
         across += (estimate.residual_variance[index, None, None].astype(np.float32) * (1 - unit**2)).sum(0)
-    return _angle(across, norm)
+    return turned_by(across, norm)
 
 
 def _mean(maps: Sequence[Angles]) -> Angles:

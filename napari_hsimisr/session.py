@@ -60,6 +60,8 @@ class Request:
     """The motions from which to register, or None for a search from scratch."""
     corrections: int
     """How often a person had changed the motions by then."""
+    motions_given: bool
+    """Whether motions that a person or a file had set were used, or begun from."""
 
     @property
     def reference_layer(self) -> Image:
@@ -87,6 +89,7 @@ class Session:
     heldout_checked = Signal(HeldOut)
     status_changed = Signal(Status)
     pin_changed = Signal()
+    knobs_given = Signal()
 
     def __init__(self, viewer: ViewerModel, engine: JobRunner, later: Later = at_once) -> None:
         self.viewer = viewer
@@ -230,6 +233,11 @@ class Session:
         self.pin = world_yx
         self.pin_changed.emit()
 
+    def give_knobs(self, config: PipelineConfig) -> None:
+        """Set the knobs to those of a file, or of another run."""
+        self.config = config
+        self.knobs_given.emit()
+
     def show_aligned(self, aligned: bool) -> None:
         """Show the frames at their registered places, or pixel on pixel."""
         if aligned == self._aligned:
@@ -252,7 +260,9 @@ class Session:
         alignment, state = self.alignment, self.alignment.state
         fixed = alignment.to_use(layers, reference)
         start = None if fixed is not None else (state.motions or None) if from_here else state.next_start
-        request = Request(next(self._numbers), tuple(layers), cubes, index, config, view, start, alignment.corrections)
+        given = fixed is not None or start is not None
+        number, corrections = next(self._numbers), alignment.corrections
+        request = Request(number, tuple(layers), cubes, index, config, view, start, corrections, given)
         return request, fixed
 
     def _show(self, request: Request, estimate: Estimate) -> None:

@@ -12,6 +12,7 @@ from qtpy.QtCore import QSignalBlocker, Qt, QTimer
 from qtpy.QtGui import QGuiApplication, QShowEvent
 from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QPushButton, QScrollArea, QSlider, QVBoxLayout, QWidget
 
+from hsimisr.report.verdicts import NOT_USED, verdict_rows
 from napari_hsimisr.angles import Against, AngleMap, Target
 from napari_hsimisr.app import connect, join_session
 from napari_hsimisr.band_maps import BandMaps
@@ -21,7 +22,6 @@ from napari_hsimisr.overlays import REFINED, UNCERTAINTY
 from napari_hsimisr.quality import Quality, unit_map
 from napari_hsimisr.quality_layers import ANGLE, DETERMINED, ERROR, FADED, LEARNED, RELATIVE
 from napari_hsimisr.session import Status
-from napari_hsimisr.verdicts import NOT_USED, verdict_rows
 from napari_hsimisr.widgets.layout import group, row
 from napari_hsimisr.widgets.note import Note
 from napari_hsimisr.widgets.placing import tabify_with_ours

@@ -110,6 +110,17 @@ class Cube:
             transform = (x0 + v.x0 * dx + v.y0 * rx, dx, rx, y0 + v.x0 * ry + v.y0 * dy, ry, dy)
         return replace(self, data=self.data[:, v.y0 : v.y1, v.x0 : v.x1], transform=transform, source=None)
 
+    def good_bands(self) -> Cube:
+        """This cube without its bad bands; lazy."""
+        keep = self.good
+        wavelengths, fwhm = (None if v is None else v[keep] for v in (self.wavelengths, self.fwhm))
+        extra = {
+            key: [value[k] for k in keep] if isinstance(value, list) and len(value) == self.bands else value
+            for key, value in self.extra.items()  # band names and the like
+        }
+        data, bad = self.data[keep], np.zeros(len(keep), bool)
+        return replace(self, data=data, wavelengths=wavelengths, fwhm=fwhm, bad=bad, extra=extra, source=None)
+
     def read(self, view: View | None = None, bands: slice = slice(None)) -> npt.NDArray[np.float32]:
         """Load as float32 ``(band, y, x)`` in the file's units, with NaN for nodata and bad bands."""
         data = (self.data if view is None else self.crop(view).data)[bands]

@@ -130,3 +130,16 @@ def test_a_registration_brings_its_psf_unless_one_is_given(run, frames, tmp_path
     assert json.loads(sidecar.read_text())["config"]["psf"] == "box"
     assert run("refine", *frames, "--out", out, "--registration", found, "--psf", "mtf:0.4", *quick)[0] == 0
     assert json.loads(sidecar.read_text())["config"]["psf"] == "mtf:0.4"
+
+
+def test_a_report_is_written_beside_the_cube(run, frames, tmp_path):
+    quick = ("--set", "invert.rounds=0", "--set", "subspace.rank=2")
+    code, _, err = run("refine", *frames, "--out", tmp_path / "a.npz", "--report", tmp_path / "a.html", *quick)
+    assert (code, err) == (0, "")
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png") == 4
+    assert "invert.rounds = 0" in page
+    code, _, err = run("refine", *frames, "--out", tmp_path / "b.npz", "--report", tmp_path / "b.pdf", *quick)
+    assert code == 1
+    assert ".html" in err
+    assert not (tmp_path / "b.npz").exists()

@@ -31,6 +31,11 @@ def subspace():
     return Subspace(mean, sigma, vectors, np.array([30.0, 10.0, 3.0]), BAD)
 
 
+def test_bad_bands_count_for_nothing_in_the_basis(subspace):
+    assert (subspace.basis[BAD] == 0).all()
+    np.testing.assert_allclose((subspace.basis**2).sum(0), (subspace.basis[~BAD] ** 2).sum(0))
+
+
 @pytest.fixture
 def estimate(subspace):
     rng = np.random.default_rng(1)

@@ -22,11 +22,11 @@ from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.events import Finished
 from hsimisr.pipeline.learned import LearnedStage
 from hsimisr.pipeline.refinement import Refinement, Verdict
+from hsimisr.report.verdicts import verdict_rows
 from napari_hsimisr.band_maps import BandPlan
 from napari_hsimisr.counterpart import Counterpart, counterpart, truth_of
 from napari_hsimisr.figures import FiguresPlan
 from napari_hsimisr.maps import Summary, round_up
-from napari_hsimisr.verdicts import verdict_rows
 
 
 @pytest.fixture

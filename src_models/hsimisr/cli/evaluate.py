@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from hsimisr import metrics
-from hsimisr.cli.plain_json import to_json
 from hsimisr.cube import Cube
 from hsimisr.errors import ReadError, StackError
 from hsimisr.geometry import Grid, View
 from hsimisr.io.open import open_cube
+from hsimisr.io.plain_json import to_json
 
 _UNITS = {"psnr": "dB", "sam": "degrees", "rmse": "data units"}
 

@@ -12,10 +12,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hsimisr.cli.plain_json import to_json
 from hsimisr.cube import Cube
 from hsimisr.errors import ReadError
 from hsimisr.io.open import open_cubes, sources_of
+from hsimisr.io.plain_json import to_json
 
 
 def info(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hsimisr import __version__, metrics
 from hsimisr.cli.evaluate import cut_truth
 from hsimisr.cli.options import (
     BandsAsFrames,
@@ -23,18 +21,18 @@ from hsimisr.cli.options import (
     Settings,
     WorkersOption,
 )
-from hsimisr.cli.plain_json import to_json
 from hsimisr.cli.progress import ProgressBar
 from hsimisr.geometry import Grid, View
 from hsimisr.io.open import open_cube, open_frames
-from hsimisr.io.write import check_path, write_cube
+from hsimisr.io.write import check_path
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.registration.store import for_frames, read_registration_file
+from hsimisr.report.path import check_report_path
 
 if TYPE_CHECKING:
     from hsimisr.cube import Cube, FrameStack
     from hsimisr.pipeline.events import Result
-    from hsimisr.pipeline.tiled import TiledResult
+    from hsimisr.pipeline.tiled_result import TiledResult
 
 
 def refine(
@@ -53,6 +51,7 @@ def refine(
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    report: Annotated[Path | None, typer.Option(help="an .html page on what was done and found, with pictures")] = None,
 ) -> None:
     """Super-resolve FRAMES and write the refined cube, its standard deviation and OUT.json.
 
@@ -64,6 +63,8 @@ def refine(
     stored = {} if registration is None else {"psf": read_registration_file(registration).psf.kind}
     settings = PipelineConfig.build(config, {"scale": scale, "psf": psf}, sets, stored)
     check_path(out)
+    if report is not None:
+        check_report_path(report)
     stack = open_frames(frames, reference, bands_as_frames)
     whole = View.whole(stack.reference_frame.shape_yx)
     window = whole if view is None else View.parse(view).clipped(whole.shape)
@@ -80,28 +81,31 @@ def refine(
     if workers is None and scheduler is None and not needs_tiles(stack, settings, window):
         with bar:
             result = run(stack, settings, view=window, registration=known, context=context)
-        _save(out, result, result.estimate.grid, stack, seed, target)
+        _save(out, result, result.estimate.grid, stack, seed, target, report, registration)
         return
     processes = worker_processes(workers, scheduler, device)
     with tiled_result(out, stack, settings, window, known, context, bar, processes, target is not None) as tiled:
-        _save(out, tiled, tiled.grid, stack, seed, target)
+        _save(out, tiled, tiled.grid, stack, seed, target, report, registration)
 
 
 def _save(
-    out: Path, result: Result | TiledResult, grid: Grid, stack: FrameStack, seed: int, target: Cube | None
+    out: Path,
+    result: Result | TiledResult,
+    grid: Grid,
+    stack: FrameStack,
+    seed: int,
+    target: Cube | None,
+    report: Path | None,
+    registration: Path | None,
 ) -> None:
-    from hsimisr.pipeline.export import determined_map, refined_cube, uncertainty_cube
+    from hsimisr.pipeline.save import save_result
 
-    cube = refined_cube(result, stack.reference_frame)
-    provenance = _provenance(result, [frame.name for frame in stack.frames], seed)
-    if target is not None:
-        provenance["metrics"] = metrics.evaluate(target.read(), cube.read(), grid.scale).summary()
-    determined = determined_map(result)
-    provenance["determined_share"] = None if determined is None else float(determined.mean())
-    write_cube(out, cube, uncertainty_cube(result, stack.reference_frame), provenance, determined)
-    sidecar = Path(f"{out}.json")
-    sidecar.write_text(to_json(provenance), encoding="utf-8")
-    _report(out, result, grid, provenance)
+    saved = save_result(out, result, stack, seed, target=target)
+    if report is not None:
+        from hsimisr.report.page import write_report
+
+        write_report(report, result, stack, seed, saved.provenance, registration)
+    _tell(out, result, grid, saved.provenance)
 
 
 def _target(truth: str, out: Path, scale: int, view: View) -> Cube:
@@ -109,35 +113,7 @@ def _target(truth: str, out: Path, scale: int, view: View) -> Cube:
     return cut_truth(open_cube(truth), out.name, Grid.of_view(view, scale).shape, scale, view)
 
 
-def _provenance(result: Result | TiledResult, names: list[str], seed: int) -> dict[str, Any]:
-    registration = result.scene.registration
-    return {
-        "hsimisr": __version__,
-        "config": result.config.dump(),
-        "seed": seed,
-        "device": result.diagnostics["device"],
-        "view": result.diagnostics["view"],
-        "timings": result.diagnostics["timings"],
-        "learned": result.diagnostics.get("learned"),
-        "psf": result.scene.psf,
-        "rank": result.scene.subspace.rank,
-        "bar_scale": None if result.scene.bar_scale is None else result.scene.bar_scale.tolist(),
-        "frames": [
-            {
-                "name": name,
-                "model": frame.model,
-                "matrix": frame.matrix.tolist(),
-                "gain": frame.gain,
-                "chi2": frame.chi2 if math.isfinite(frame.chi2) else None,
-                "excluded": frame.excluded,
-                "reason": frame.reason,
-            }
-            for name, frame in zip(names, registration.frames, strict=True)
-        ],
-    }
-
-
-def _report(out: Path, result: Result | TiledResult, grid: Grid, provenance: dict[str, Any]) -> None:
+def _tell(out: Path, result: Result | TiledResult, grid: Grid, provenance: dict[str, Any]) -> None:
     scene = result.scene
     used, total = len(scene.registration.included), len(scene.registration.frames)
     typer.echo(

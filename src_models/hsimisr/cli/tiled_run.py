@@ -18,7 +18,8 @@ from hsimisr.pipeline.context import Context
 from hsimisr.pipeline.device import choose_device, free_memory
 from hsimisr.pipeline.memory import check_expanded, fits
 from hsimisr.pipeline.tile_store import TileStore, open_store, request_of
-from hsimisr.pipeline.tiled import TiledResult, refine_tiled
+from hsimisr.pipeline.tiled import refine_tiled
+from hsimisr.pipeline.tiled_result import TiledResult
 from hsimisr.pipeline.workers import Workers, connect, start_workers
 
 IN_MEMORY = (".npz", ".mat")

@@ -9,6 +9,7 @@ from math import cos, radians, sin
 from hsimisr.io.stored import Transform
 
 _ROOT_AUTHORITY = re.compile(r"""(?:AUTHORITY\["EPSG",\s*"(\d+)"\]|ID\["EPSG",\s*(\d+)\])\s*\]\s*$""")
+_LINEAR = re.compile(r"""(?:LENGTHUNIT|UNIT)\["([^"]+)",""")
 _UTM = re.compile(r"EPSG:32([67])(\d\d)")
 
 
@@ -34,6 +35,38 @@ def to_wkt(crs: str) -> str | None:
         return None
     wkt: str = CRS.from_user_input(crs).to_wkt()
     return wkt
+
+
+def is_geographic(crs: str) -> bool | None:
+    """Whether a coordinate system is in degrees, or None where only rasterio could tell and is not installed."""
+    if crs == "EPSG:4326" or utm_zone(crs) is not None:
+        return crs == "EPSG:4326"
+    wkt = to_wkt(crs)
+    return None if wkt is None else wkt.lstrip().startswith("GEOG")
+
+
+def in_metres(crs: str) -> bool:
+    """Whether a coordinate system is known to count in metres."""
+    return utm_zone(crs) is not None or _unit(crs) in ("metre", "meter")
+
+
+def cf_mapping(crs: str) -> dict[str, str | float]:
+    """The grid mapping by the CF conventions, appendix F; empty but for WGS 84 in degrees and its UTM zones."""
+    ellipsoid = {"semi_major_axis": 6378137.0, "inverse_flattening": 298.257223563}
+    if crs == "EPSG:4326":
+        return {"grid_mapping_name": "latitude_longitude", **ellipsoid}
+    zone = utm_zone(crs)
+    if zone is None:
+        return {}
+    return {
+        "grid_mapping_name": "transverse_mercator",
+        "longitude_of_central_meridian": 6.0 * zone[0] - 183,
+        "latitude_of_projection_origin": 0.0,
+        "scale_factor_at_central_meridian": 0.9996,
+        "false_easting": 500000.0,
+        "false_northing": 0.0 if zone[1] == "North" else 10000000.0,
+        **ellipsoid,
+    }
 
 
 def parse_map_info(fields: Sequence[str]) -> tuple[Transform, str | None]:
@@ -64,6 +97,15 @@ def map_info(transform: Transform, crs: str | None) -> list[str] | None:
     if crs == "EPSG:4326":
         return ["Geographic Lat/Lon", *grid, "WGS-84", "units=Degrees"]
     return ["Arbitrary", *grid]
+
+
+def _unit(crs: str) -> str | None:
+    """The linear unit of a projected system."""
+    wkt = to_wkt(crs)
+    if wkt is None or wkt.lstrip().startswith("GEOG"):
+        return None
+    units = _LINEAR.findall(wkt)
+    return units[-1].lower() if units else None
 
 
 def _code(fields: Sequence[str]) -> str | None:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 from spectral.io import envi
 
 from hsimisr.cube import Cube
 from hsimisr.errors import WriteError
+from hsimisr.io.compute import store
 from hsimisr.io.crs import map_info, to_wkt
 from hsimisr.io.read_envi import RECORD_KEY, RECORD_MARK
 
@@ -31,7 +31,7 @@ def _write_one(path: Path, cube: Cube, record: str) -> None:
         raise WriteError(f"{path.name}: ENVI has no type {dtype}; convert the cube to float32, or save it as .npz")
     data_path = path.with_suffix(".img")
     target = np.memmap(data_path, dtype.newbyteorder("<"), "w+", shape=cube.data.shape)
-    da.store(cube.data, target, lock=False)
+    store(cube.data, target)
     target.flush()
     envi.write_envi_header(path, _header(cube, dtype, record))
 

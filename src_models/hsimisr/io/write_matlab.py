@@ -14,6 +14,7 @@ from scipy.io import savemat
 from hsimisr.cube import Cube
 from hsimisr.errors import WriteError
 from hsimisr.io.choose import DETERMINED, STD
+from hsimisr.io.compute import values
 from hsimisr.io.read_matlab import RECORD
 
 LARGEST = 2**31 - 1  # bytes of one variable in this format
@@ -29,7 +30,7 @@ def write(path: Path, cube: Cube, std: Cube | None, record: str, determined: npt
             raise WriteError(f"{path.name}: MATLAB 5 files hold at most 2 GiB a variable; save as .nc or .zarr")
         if image.data.dtype.kind not in "uif" or image.data.dtype == np.float16:
             raise WriteError(f"{path.name}: MATLAB has no type {image.data.dtype}; convert the cube to float32")
-        variables[name] = np.moveaxis(np.asarray(image.data.compute()), 0, -1)
+        variables[name] = np.moveaxis(values(image.data), 0, -1)
     if determined is not None:
         variables[DETERMINED] = determined
     if cube.wavelengths is not None:

@@ -10,14 +10,15 @@ import numpy.typing as npt
 
 from hsimisr.cube import Cube
 from hsimisr.io.choose import DETERMINED, STD
+from hsimisr.io.compute import values
 from hsimisr.io.read_numpy import RECORD
 
 
 def write(path: Path, cube: Cube, std: Cube | None, record: str, determined: npt.NDArray[np.float32] | None) -> None:
     """Write the archive; the cube has to fit into memory."""
-    arrays: dict[str, Any] = {"cube": cube.data.compute(), RECORD: np.array(record), "bad_bands": cube.bad}
+    arrays: dict[str, Any] = {"cube": values(cube.data), RECORD: np.array(record), "bad_bands": cube.bad}
     if std is not None:
-        arrays[STD] = std.data.compute()
+        arrays[STD] = values(std.data)
     if determined is not None:
         arrays[DETERMINED] = determined
     if cube.wavelengths is not None:

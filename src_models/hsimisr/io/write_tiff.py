@@ -7,11 +7,11 @@ from typing import Any
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
-import dask.array as da
 import tifffile
 
 from hsimisr.cube import Cube
 from hsimisr.errors import WriteError
+from hsimisr.io.compute import store
 from hsimisr.io.geotiff import geo_tags
 from hsimisr.io.read_tiff import GDAL_METADATA, GDAL_NODATA, RECORD_ITEM
 
@@ -35,7 +35,7 @@ def _write_one(path: Path, cube: Cube, record: str) -> None:
         target = tifffile.memmap(path, shape=shape, dtype=dtype, **options)
     except (ValueError, KeyError) as error:
         raise WriteError(f"{path.name}: TIFF cannot hold this cube ({error}); save it as .zarr or .nc") from error
-    da.store(cube.data if several else cube.data[0], target, lock=False)
+    store(cube.data if several else cube.data[0], target)
     target.flush()
 
 

@@ -44,8 +44,9 @@ class Subspace:
 
     @cached_property
     def basis(self) -> Float32:
-        """Data-unit basis ``(B, r)``: sigma times the eigenvectors."""
-        return np.asarray(self.sigma[:, None] * self.vectors, dtype=np.float32)
+        """Data-unit basis ``(B, r)``: sigma times the eigenvectors; zero rows at bad bands, whose sigma may be NaN."""
+        sigma = np.where(self.bad, 0.0, self.sigma)
+        return np.asarray(sigma[:, None] * self.vectors, dtype=np.float32)
 
     def project(self, cube: Float32) -> Float32:
         """Eigen-images ``(r, ...)`` of an array ``(B, ...)``; bad bands do not count."""

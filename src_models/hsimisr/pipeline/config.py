@@ -136,6 +136,10 @@ class PipelineConfig(Settings):
         """Plain values, as written to YAML and provenance."""
         return self.model_dump(mode="json", by_alias=True)
 
+    def to_yaml(self) -> str:
+        """Every setting, as ``hsimisr refine --config`` takes it."""
+        return str(yaml.safe_dump(self.dump(), sort_keys=False))
+
 
 def _means_none(entry: Any) -> bool:
     """Whether a band has no number, as bad bands have none in `registration.json`."""

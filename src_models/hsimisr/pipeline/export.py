@@ -10,13 +10,16 @@ import dask.array as da
 import numpy as np
 
 from hsimisr.cube import Cube
+from hsimisr.diffusion.config import SAMPLE
 from hsimisr.errors import WriteError
 from hsimisr.geometry import Grid, View, rescaled_transform
 from hsimisr.physics.types import Estimate, Float32
+from hsimisr.pipeline.config import NoStage, PipelineConfig
 from hsimisr.pipeline.events import Result
-from hsimisr.pipeline.tiled import TiledResult
+from hsimisr.pipeline.tiled_result import TiledResult
 from hsimisr.pipeline.tiles import place
 
+REFINED, REFINED_SAMPLE = "refined", "refined sample"
 BANDS_PER_BLOCK = 16
 FILE_CHUNK = 64
 BLOCK = 128
@@ -38,8 +41,15 @@ def refined_cube(result: Result | TiledResult, reference: Cube) -> Cube:
             "refine a region or the whole cube before exporting it"
         )
     if isinstance(result, TiledResult):
-        return _from_tiles(result, reference, Estimate.bands, "refined")
-    return _from_memory(result.estimate, reference, result.estimate.bands, "refined")
+        return _from_tiles(result, reference, Estimate.bands, product_of(result.config))
+    return _from_memory(result.estimate, reference, result.estimate.bands, product_of(result.config))
+
+
+def product_of(config: PipelineConfig) -> str:
+    """What a run made: the refined cube for measurement, or one sample of the scenes that agree with the frames."""
+    method = config.diffuse
+    is_sample = not isinstance(method, NoStage) and method.steps > 0 and method.product == SAMPLE
+    return REFINED_SAMPLE if is_sample else REFINED
 
 
 def uncertainty_cube(result: Result | TiledResult, reference: Cube) -> Cube | None:

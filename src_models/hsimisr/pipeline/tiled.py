@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from hsimisr.cube import FrameStack
-from hsimisr.geometry import Grid, View
-from hsimisr.inversion.config import LmmseConfig
-from hsimisr.physics.types import Estimate, Float32, Registration, SceneModel
-from hsimisr.pipeline.blend import blend
+from hsimisr.geometry import View
+from hsimisr.physics.types import Registration, SceneModel
 from hsimisr.pipeline.calibration import calibrated
-from hsimisr.pipeline.config import NoStage, PipelineConfig
+from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.context import Context
 from hsimisr.pipeline.device import free_memory
 from hsimisr.pipeline.learned import learned_stage
 from hsimisr.pipeline.memory import tile_side
 from hsimisr.pipeline.reconstruct import check_measured, with_smaller_tiles
 from hsimisr.pipeline.scene import estimate_scene
-from hsimisr.pipeline.tile_file import measured_anywhere, read_map, read_spread, read_tile
+from hsimisr.pipeline.tile_file import measured_anywhere, read_spread
 from hsimisr.pipeline.tile_job import TileJob
 from hsimisr.pipeline.tile_store import TileStore
-from hsimisr.pipeline.tiles import blend_weight, overlap, place
+from hsimisr.pipeline.tiled_result import TiledResult, with_variance
 
 if TYPE_CHECKING:
     from hsimisr.pipeline.workers import Workers
@@ -36,56 +32,6 @@ if TYPE_CHECKING:
 TILES_EACH = 3
 SMALLEST_SHARED = 64
 """Tiles that every worker should get, so that none waits long for the others, as long as tiles keep this side."""
-
-
-@dataclass(frozen=True, eq=False)
-class TiledResult:
-    """What a tiled run leaves behind: tiles on disk, of which any part can be blended.
-
-    Attributes:
-        view: what the tiles cover together.
-        tiles: each tile and where it is.
-        scene: motion, PSF, noise, subspace and prior that the tiles share.
-        config: every knob of the run.
-        residual_variance: variance per band ``(B,)`` outside the subspace, the mean over the tiles, or None.
-        diagnostics: timings in seconds, device, view and number of frames used, by name.
-    """
-
-    view: View
-    tiles: dict[View, Path]
-    scene: SceneModel
-    config: PipelineConfig
-    residual_variance: npt.NDArray[np.float64] | None
-    diagnostics: dict[str, Any]
-
-    @property
-    def grid(self) -> Grid:
-        return Grid.of_view(self.view, self.scene.scale)
-
-    @property
-    def has_variance(self) -> bool:
-        return _with_variance(self.config) and isinstance(self.config.invert, LmmseConfig)
-
-    def determined(self) -> Float32 | None:
-        """`Estimate.determined` of the whole view ``(h, w)``."""
-        blended = np.zeros(self.view.shape, np.float32)
-        for tile, path in self.tiles.items():
-            image = read_map(path, "determined")
-            if image is None:
-                return None
-            blended[place(tile, self.view, 1)] += image * blend_weight(tile, self.view, 1)
-        return blended
-
-    def part(self, area: View, bands: slice) -> Estimate:
-        """The estimate of an area of the view for some of the bands, read from the tiles that reach into it."""
-
-        def read() -> Iterator[tuple[View, Estimate]]:
-            for tile, path in self.tiles.items():
-                if overlap(tile, area):
-                    yield tile, read_tile(path, tile, self.scene, area, bands)
-
-        spread = None if self.residual_variance is None else self.residual_variance[bands]
-        return replace(blend(read(), self.view, area), residual_variance=spread)
 
 
 def refine_tiled(
@@ -116,7 +62,7 @@ def refine_tiled(
     registered = time.perf_counter()
     stage = learned_stage(stack, scene, store.view, config, context)
     refinement = None if stage is None else stage.refinement.on(torch.device("cpu"))
-    job = TileJob(scene, config.invert, _with_variance(config), config.subspace.residual, refinement)
+    job = TileJob(scene, config.invert, with_variance(config), config.subspace.residual, refinement)
 
     def by_tiles(side: int) -> dict[View, Path]:
         tiles = store.cut(side)
@@ -153,10 +99,6 @@ def _one_by_one(job: TileJob, stack: FrameStack, missing: dict[View, Path], cont
     for tile, path in missing.items():
         job.make(stack, tile, path, context.device, lambda _: context.check())
         yield tile
-
-
-def _with_variance(config: PipelineConfig) -> bool:
-    return not isinstance(config.uncertainty, NoStage)
 
 
 def _side(

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hsimisr.pipeline.events import Result
+from hsimisr.pipeline.tiled_result import TiledResult
 
 NOT_USED = "The last run had no learned stage: choose one in the Refine dock."
 STAGES = {"refine": "Learned refinement", "diffuse": "Diffusion"}
 
 
-def verdict_rows(result: Result) -> list[tuple[str, str]]:
+def verdict_rows(result: Result | TiledResult) -> list[tuple[str, str]]:
     """Name and text of each row, from ``Result.diagnostics["learned"]``; none where no learned stage ran."""
     learned = result.diagnostics.get("learned") or {}
     rows = [row for stage, name in STAGES.items() for row in _of_stage(name, learned.get(stage, []))]

@@ -18,6 +18,7 @@ from hsimisr.physics.psf import Psf
 from hsimisr.physics.sampling import places_in_frame
 from hsimisr.physics.types import Estimate, Float32, Float64, FrameMotion
 
+Angles = npt.NDArray[np.floating]
 MARGIN = 8
 """LR pixels around the window that are rendered too: what the FFT carries around its border stays in them."""
 INSIDE = 1.5
@@ -52,6 +53,37 @@ class Prediction:
         if self.motion.offset is not None:
             out += self.motion.offset[index, None, None].astype(np.float32)
         return out
+
+    def angles(
+        self, measured: Float32, index: npt.NDArray[np.intp], rows: slice, noise: Float64
+    ) -> tuple[Angles, Angles]:
+        """Angles ``(rows, w)`` to what the frame measured, and those that noise alone makes, both in degrees.
+
+        NaN where the estimate does not hold all that a pixel sees.
+
+        Args:
+            measured: bands ``(n, rows, w)`` of the frame.
+            noise: standard deviation ``(B,)``, data units.
+        """
+        from hsimisr.metrics import spectral_angle  # only when asked: it loads scipy
+
+        predicted, known = self.bands(index, rows), self.known[rows]
+        norm, unit = unit_spectra(predicted)
+        across = (noise[index, None, None] ** 2 * (1 - unit**2)).sum(0)
+        found = spectral_angle(predicted, measured)
+        return np.where(known, found, np.nan), np.where(known, turned_by(across, norm), np.nan)
+
+
+def unit_spectra(spectra: Float32) -> tuple[Angles, Float32]:
+    """Length ``(...)`` and direction ``(n, ...)`` of spectra; NaN where they are zero."""
+    norm = np.sqrt((spectra.astype(np.float64) ** 2).sum(0))
+    norm[norm == 0] = np.nan
+    return norm, (spectra / norm).astype(np.float32)
+
+
+def turned_by(across: npt.NDArray[np.floating], norm: Angles) -> Angles:
+    """Degrees by which an error of variance `across` the spectrum, summed over its bands, turns it."""
+    return np.asarray(np.degrees(np.arctan2(np.sqrt(np.maximum(across, 0)), norm)))
 
 
 def window_of(motion: FrameMotion, view: View, shape_yx: tuple[int, int]) -> View | None:
@@ -103,7 +135,8 @@ class _Camera:
     """
 
     def __init__(self, psf: Psf, scale: int, shape: tuple[int, int], shift: Float64) -> None:
-        fy, fx = np.fft.fftfreq(shape[0]), np.fft.rfftfreq(shape[1])  # cycles per HR pixel
+        fy: Float64 = np.fft.fftfreq(shape[0]).astype(np.float64)  # cycles per HR pixel
+        fx: Float64 = np.fft.rfftfreq(shape[1]).astype(np.float64)
         blur = psf.on_grid(fy[:, None] * scale, fx[None] * scale)
         y, x = (scale - 1) / 2 - shift * scale  # what LR pixel 0 shows, in HR pixels
         phase = np.exp(2j * np.pi * (y * fy[:, None] + x * fx[None]))

@@ -11,9 +11,9 @@ import torch
 from hsimisr.geometry import Grid, View, translation
 from hsimisr.physics.canvas import Canvas
 from hsimisr.physics.observations import canvas_offset, operator_for
+from hsimisr.physics.prediction import INSIDE, Prediction, predict, window_of
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import Estimate, FrameMotion, Subspace
-from napari_hsimisr.prediction import INSIDE, Prediction, predict, window_of
 
 SHAPE, ORIGIN, FRAME = (26, 31), (3, 5), (60, 60)
 TOP = 0.7

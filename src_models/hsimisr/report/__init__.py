@@ -1,0 +1,1 @@
+"""What a run did and how far to trust it, as one page for people."""
