@@ -15,6 +15,7 @@ from hsimisr.cli.options import (
     BandsAsFrames,
     Device,
     Frames,
+    PresetOption,
     PsfOption,
     Reference,
     Scale,
@@ -29,6 +30,7 @@ from hsimisr.geometry import Grid, View
 from hsimisr.io.open import open_cube, open_frames
 from hsimisr.io.write import check_path, write_cube
 from hsimisr.pipeline.config import PipelineConfig
+from hsimisr.pipeline.presets import preset_values
 from hsimisr.registration.store import for_frames, read_registration_file
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def refine(
     out: Annotated[Path, typer.Option(help=".hdr, .tif, .nc, .mat, .zarr or .npz")],
     scale: Scale = None,
     psf: PsfOption = None,
+    preset: PresetOption = None,
     config: Settings = None,
     sets: Sets = None,
     view: Annotated[str | None, typer.Option(help="y0:y1,x0:x1 in reference pixels; default all")] = None,
@@ -62,7 +65,8 @@ def refine(
     if workers is not None and scheduler is not None:
         raise typer.BadParameter("give --workers or --scheduler, not both")
     stored = {} if registration is None else {"psf": read_registration_file(registration).psf.kind}
-    settings = PipelineConfig.build(config, {"scale": scale, "psf": psf}, sets, stored)
+    chosen = None if preset is None else preset_values(preset)
+    settings = PipelineConfig.build(config, {"scale": scale, "psf": psf}, sets, stored, chosen)
     check_path(out)
     stack = open_frames(frames, reference, bands_as_frames)
     whole = View.whole(stack.reference_frame.shape_yx)
