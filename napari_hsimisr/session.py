@@ -87,6 +87,7 @@ class Session:
     heldout_checked = Signal(HeldOut)
     status_changed = Signal(Status)
     pin_changed = Signal()
+    knobs_given = Signal()
 
     def __init__(self, viewer: ViewerModel, engine: JobRunner, later: Later = at_once) -> None:
         self.viewer = viewer
@@ -229,6 +230,11 @@ class Session:
         """Pin a point, in world coordinates."""
         self.pin = world_yx
         self.pin_changed.emit()
+
+    def give_knobs(self, config: PipelineConfig) -> None:
+        """Set the knobs to those of a file, or of another run."""
+        self.config = config
+        self.knobs_given.emit()
 
     def show_aligned(self, aligned: bool) -> None:
         """Show the frames at their registered places, or pixel on pixel."""

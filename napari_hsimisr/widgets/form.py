@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
@@ -26,8 +27,12 @@ class ModelForm(Container[Any]):
 
     @property
     def values(self) -> Values:
-        """Plain values by knob."""
+        """Plain values by knob; those that are set may be more, or fewer, than the form draws."""
         return _values(self.rows)
+
+    @values.setter
+    def values(self, values: Values) -> None:
+        _set_values(self.rows, values)
 
 
 class MethodForm(Container[Any]):
@@ -44,8 +49,13 @@ class MethodForm(Container[Any]):
 
     @property
     def values(self) -> Values:
-        """Plain values by knob, the method among them."""
+        """Plain values by knob, the method among them; a method that is set comes with its own knobs."""
         return {"method": self.method.value, **_values(self.knobs)}
+
+    @values.setter
+    def values(self, values: Values) -> None:
+        self.method.value = values.get("method", self.method.value)
+        _set_values(self.knobs, values)
 
     def _draw(self) -> None:
         while len(self) > 1:
@@ -71,6 +81,20 @@ class AutoNumber(Container[Any]):
         """The number, or ``auto``."""
         return "auto" if self.auto.value else int(self.number.value)
 
+    @value.setter
+    def value(self, value: int | str) -> None:
+        self.auto.value = value == "auto"
+        if value != "auto":
+            self.number.value = int(value)
+
+
+def show_number(box: FloatSpinBox, value: float) -> None:
+    """Set a box to a number as it is; boxes round to the digits they show, and have bounds the schema has not."""
+    digits = -int(Decimal(repr(float(value))).as_tuple().exponent)
+    box.native.setDecimals(max(digits, box.native.decimals()))
+    box.min, box.max = min(box.min, value), max(box.max, value)
+    box.value = value
+
 
 _GROUPS = (ModelForm, MethodForm)
 
@@ -88,6 +112,18 @@ def _rows(model: type[BaseModel], names: Iterable[str], prefix: str = "") -> dic
 
 def _values(rows: dict[str, Any]) -> Values:
     return {key: row.values if isinstance(row, _GROUPS) else row.value for key, row in rows.items()}
+
+
+def _set_values(rows: dict[str, Any], values: Values) -> None:
+    for key, row in rows.items():
+        if key not in values:
+            continue
+        if isinstance(row, _GROUPS):
+            row.values = values[key]
+        elif isinstance(row, FloatSpinBox):
+            show_number(row, values[key])
+        else:
+            row.value = values[key]
 
 
 def _row(field: FieldInfo, title: str) -> Widget | None:

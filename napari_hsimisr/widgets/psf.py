@@ -7,6 +7,7 @@ from typing import Any
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox
 
 from hsimisr.physics.config import AUTO, psf_numbers
+from napari_hsimisr.widgets.form import show_number
 
 KINDS = {
     "optics, MTF": "mtf",
@@ -28,11 +29,9 @@ class PsfEdit(Container[Any]):
     """Chooses a PSF specification such as ``mtf:0.29`` or ``auto``; `text` is what the config takes."""
 
     def __init__(self, text: str) -> None:
-        kind = text.partition(":")[0]
-        numbers = () if text == AUTO else psf_numbers(text)
-        self.kind = ComboBox(choices=list(KINDS.items()), value=kind)
+        self.kind = ComboBox(choices=list(KINDS.items()))
         self.number = FloatSpinBox(value=0.29, min=0.01, max=10, step=0.01)
-        self.two_axes = CheckBox(text="two axes", value=len(numbers) == 3, tooltip=TWO_AXES)
+        self.two_axes = CheckBox(text="two axes", value=False, tooltip=TWO_AXES)
         self.across = FloatSpinBox(value=0.29, min=0.01, max=10, step=0.01, tooltip=TWO_AXES)
         self.angle = FloatSpinBox(value=0, min=-180, max=180, step=1, tooltip=TWO_AXES)
         self.axes: Container[Any] = Container(
@@ -42,13 +41,10 @@ class PsfEdit(Container[Any]):
         super().__init__(widgets=[first, self.axes], labels=False, label="PSF", tooltip=TOOLTIP)
         for row in (self, first, self.axes):
             row.margins = (0, 0, 0, 0)
-        self._offer_numbers()
-        if numbers:
-            self.number.value = self.across.value = numbers[0]
-        if len(numbers) == 3:
-            self.across.value, self.angle.value = numbers[1:]
         self.kind.changed.connect(self._offer_numbers)
         self.two_axes.changed.connect(self._show)
+        self.text = text
+        self._show()
 
     @property
     def text(self) -> str:
@@ -56,9 +52,18 @@ class PsfEdit(Container[Any]):
         kind = str(self.kind.value)
         if kind not in NUMBERS:
             return kind
-        if self.two_axes.value:
-            return f"{kind}:{self.number.value:g},{self.across.value:g},{self.angle.value:g}"
-        return f"{kind}:{self.number.value:g}"
+        boxes = (self.number, self.across, self.angle) if self.two_axes.value else (self.number,)
+        return f"{kind}:" + ",".join(f"{box.value:.12g}" for box in boxes)
+
+    @text.setter
+    def text(self, text: str) -> None:
+        self.kind.value = text.partition(":")[0]
+        numbers = () if text == AUTO else psf_numbers(text)
+        self.two_axes.value = len(numbers) == 3
+        if len(numbers) == 1:
+            numbers *= 2  # the second axis starts where the first one is
+        for box, number in zip((self.number, self.across, self.angle), numbers, strict=False):
+            show_number(box, number)
 
     def _offer_numbers(self) -> None:
         bounds = NUMBERS.get(self.kind.value)

@@ -46,6 +46,7 @@ class RefineWidget(QWidget):
         self.basic.append(self.psf)
         self.methods = ModelForm(PipelineConfig, only=METHODS)
         self._draw()
+        self.show_config(self.session.config)
 
         self._settled = QTimer(self, singleShot=True, interval=LIVE_DELAY_MS)
         self._settled.timeout.connect(self.run_view)
@@ -64,10 +65,19 @@ class RefineWidget(QWidget):
         connect(self, self.session.status_changed, self.status.show_status)
         connect(self, self.session.aligned_changed, self._show_aligned)
         connect(self, self.session.busy_changed, self._show_busy)
+        connect(self, self.session.knobs_given, self._take_knobs)
 
     def config(self) -> PipelineConfig:
         """The knobs as they stand; raises pydantic's ValidationError."""
         return PipelineConfig.model_validate({**self.basic.values, "psf": self.psf.text, **self.methods.values})
+
+    def show_config(self, config: PipelineConfig) -> None:
+        """Set every knob; nothing is announced meanwhile."""
+        values = config.dump()
+        with self.basic.changed.blocked(), self.methods.changed.blocked():
+            self.basic.values = values
+            self.psf.text = config.psf
+            self.methods.values = values
 
     def run_view(self) -> None:
         """Refine what is on the canvas."""
@@ -98,6 +108,10 @@ class RefineWidget(QWidget):
             knob = " ".join(str(part) for part in first["loc"])
             self.status.show_status(Status(f"{knob}: {first['msg']}", error=True))
             return None
+
+    def _take_knobs(self) -> None:
+        self.show_config(self.session.config)
+        self._run_soon()
 
     def _run_soon(self) -> None:
         if self.live.isChecked():

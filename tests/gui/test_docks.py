@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QWidget
 
 from hsimisr.cube import Cube
 from hsimisr.geometry import View
+from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.events import HeldOut
 from napari_hsimisr import app
 from napari_hsimisr.demo import PIXEL, Demo, wait, wait_until
@@ -59,6 +60,14 @@ def test_refining_the_view_draws_a_layer_exactly_on_the_visible_part(demo: Demo,
     after = picture(demo)
     assert before.shape == after.shape
     assert (before != after).any()
+
+
+def test_knobs_that_are_given_stand_in_the_forms(demo: Demo) -> None:
+    knobs = {"scale": 3, "psf": "gauss:1.2345", "invert": {"method": "tv", "iterations": 33}, "subspace": {"rank": 4}}
+    config = PipelineConfig.model_validate(knobs)
+    demo.refine.session.give_knobs(config)
+    assert demo.refine.config() == config
+    assert RefineWidget(demo.viewer).config() == config  # a dock that is opened later shows them too
 
 
 def test_a_click_reads_the_pixel_and_a_drag_does_not(demo: Demo) -> None:

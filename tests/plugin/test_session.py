@@ -59,6 +59,13 @@ def test_the_reference_is_the_chosen_frame_while_it_takes_part(desk) -> None:
     assert (len(desk.jobs[-1].frames), desk.jobs[-1].reference) == (1, 0)
 
 
+def test_knobs_that_are_given_count_for_all_docks(desk) -> None:
+    given = []
+    desk.session.knobs_given.connect(lambda: given.append(desk.session.config))
+    desk.session.give_knobs(PipelineConfig(scale=4))
+    assert given == [PipelineConfig(scale=4)]
+
+
 def test_what_cannot_be_asked_is_said_and_not_submitted(desk) -> None:
     session = desk.session
     for layer in session.frames:
