@@ -170,8 +170,10 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     merged = deepcopy(below)
     for key, value in above.items():
         old = merged.get(key)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        merged[key] = {**old, **value} if both and _same_method(old, value) else deepcopy(value)
+        if isinstance(old, dict) and isinstance(value, dict) and _same_method(old, value):
+            merged[key] = {**old, **value}
+        else:
+            merged[key] = deepcopy(value)
     return merged
 
 

@@ -1,4 +1,4 @@
-"""Named sets of settings: how much work a run puts into a scene. What describes the data (scale, PSF, noise) is not theirs."""
+"""Named sets of settings: how much work a run puts into a scene. Scale, PSF and noise describe the data, not that."""
 
 from __future__ import annotations
 
