@@ -27,9 +27,9 @@ from simulated import as_stack, good_bands, middle, scene_files, score
 from hsimisr.adaptation.config import TestTimeTrainingConfig
 from hsimisr.cube import FrameStack
 from hsimisr.errors import ConfigError
-from hsimisr.geometry import View
+from hsimisr.geometry import MARGIN, View
 from hsimisr.inversion.config import LmmseConfig
-from hsimisr.inversion.invert import MARGIN, FrameWindow
+from hsimisr.inversion.invert import FrameWindow
 from hsimisr.inversion.oracle import oracle_scene
 from hsimisr.networks.config import RefinerConfig
 from hsimisr.networks.refiner import Refiner

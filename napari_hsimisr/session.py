@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+import psutil
 from napari.components import ViewerModel
 from napari.layers import Image
 from psygnal import Signal
@@ -17,8 +18,10 @@ from hsimisr.geometry import View
 from hsimisr.physics.types import Estimate, Registration
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.events import Cancelled, Event, Failed, Finished, HeldOut, Preview, Progress, Result
-from hsimisr.pipeline.job import Job
+from hsimisr.pipeline.job import Job, Kind
 from napari_hsimisr.alignment import Alignment, Motions, State, started_from
+from napari_hsimisr.forecast import Forecast, forecast
+from napari_hsimisr.history import History, Run
 from napari_hsimisr.later import Later, at_once
 from napari_hsimisr.layers import align_frames, cube_of, is_frame, starting_band, unalign_frames
 from napari_hsimisr.overlays import Overlays
@@ -55,6 +58,7 @@ class Request:
     cubes: tuple[Cube, ...]
     reference: int
     config: PipelineConfig
+    kind: Kind
     view: View | None
     start: Motions | None
     """The motions from which to register, or None for a search from scratch."""
@@ -67,6 +71,11 @@ class Request:
     def reference_layer(self) -> Image:
         return self.layers[self.reference]
 
+    @property
+    def what(self) -> str:
+        """What is refined, for people."""
+        return "whole frame" if self.view is None else f"{self.kind} {self.view}"
+
 
 class Session:
     """Frames in, requests to the engine, results onto the canvas.
@@ -76,6 +85,7 @@ class Session:
         estimate: what is shown, perhaps still a preview.
         result: the finished result of `request`, or None.
         alignment: the motion of the frames, with its past.
+        history: the runs that have finished.
         config: the knobs as they stand in the docks.
         pin: the point whose spectra are shown, in world coordinates ``(y, x)``, or None.
     """
@@ -97,6 +107,7 @@ class Session:
         self.estimate: Estimate | None = None
         self.result: Result | None = None
         self.alignment = Alignment()
+        self.history = History()
         self.config = PipelineConfig()
         self.pin: tuple[float, float] | None = None
         self.overlays = Overlays(viewer, later)
@@ -167,27 +178,30 @@ class Session:
         self._reference = layer
         self.frames_changed.emit()
 
-    def refine(self, config: PipelineConfig, *, whole: bool, from_here: bool = False) -> None:
-        """Ask for the current view, or for the whole frame; what the data cannot give goes to the status line.
+    def refine(
+        self, config: PipelineConfig, *, whole: bool, from_here: bool = False, region: View | None = None
+    ) -> None:
+        """Ask for the current view, a region, or the whole frame; what the data cannot give goes to the status line.
 
-        A view takes the place of the view asked for before, in the engine too; whole frames all come to their end.
+        A view takes the place of the view asked for before, in the engine too; regions and whole frames all come to
+        their end.
 
         Args:
             from_here: register anew from the motions as they stand, also where nobody has corrected them.
+            region: pixels of the reference frame to refine in place of the view.
         """
         self.config = config
+        kind: Kind = "cube" if whole else "view" if region is None else "region"
         try:
-            request, fixed = self._make_request(config, whole, from_here)
+            request, fixed = self._make_request(config, kind, region, from_here)
         except HsimisrError as error:
             self.status_changed.emit(Status(str(error), error=True))
             return
-        if not whole:
-            self._pending = {number: older for number, older in self._pending.items() if older.view is None}
+        if kind == "view":
+            self._pending = {number: older for number, older in self._pending.items() if older.kind != "view"}
         self._pending[request.number] = request
         self.busy_changed.emit(True)
-        self.status_changed.emit(
-            Status("refining " + ("the whole frame" if whole else f"the view {request.view}") + " …")
-        )
+        self.status_changed.emit(Status(f"refining the {request.what} …"))
         self._engine.submit(
             Job(
                 number=request.number,
@@ -195,11 +209,20 @@ class Session:
                 config=config,
                 reference=request.reference,
                 view=request.view,
-                kind="cube" if whole else "view",
+                kind=kind,
                 registration=fixed,
                 start=_start_of(request),
             )
         )
+
+    def forecast(self, config: PipelineConfig, region: View | None = None) -> Forecast | None:
+        """What a region, or everything, will take with these settings; None without frames."""
+        reference = cube_of(self.reference)
+        if reference is None:
+            return None
+        view = View.whole(reference.shape_yx) if region is None else region
+        free = int(psutil.virtual_memory().available)
+        return forecast(self.history, config, len(self.included), reference.bands, view, free)
 
     def cancel(self) -> None:
         """Stop all that was asked for; the picture reached so far stays."""
@@ -238,6 +261,12 @@ class Session:
         self.config = config
         self.knobs_given.emit()
 
+    def restore(self, run: Run) -> None:
+        """Show a finished run again, and set the knobs to what it ran with; the motions stay as they are."""
+        self._show_result(run.request, run.result)
+        self.give_knobs(run.result.config)
+        self.status_changed.emit(Status(f"{run.name} of {run.finished:%H:%M} is shown again, its settings too"))
+
     def show_aligned(self, aligned: bool) -> None:
         """Show the frames at their registered places, or pixel on pixel."""
         if aligned == self._aligned:
@@ -247,7 +276,7 @@ class Session:
         self.aligned_changed.emit(aligned)
 
     def _make_request(
-        self, config: PipelineConfig, whole: bool, from_here: bool
+        self, config: PipelineConfig, kind: Kind, region: View | None, from_here: bool
     ) -> tuple[Request, Registration | None]:
         """What to ask of the engine, and the motions to use as they are, if so."""
         layers, reference = self.included, self.reference
@@ -256,13 +285,13 @@ class Session:
         cubes = tuple(cube for layer in layers if (cube := cube_of(layer)) is not None)
         index = layers.index(reference)
         FrameStack(cubes, index)
-        view = None if whole else current_view(self.viewer, reference)
+        view = current_view(self.viewer, reference) if kind == "view" else region
         alignment, state = self.alignment, self.alignment.state
         fixed = alignment.to_use(layers, reference)
         start = None if fixed is not None else (state.motions or None) if from_here else state.next_start
         given = fixed is not None or start is not None
         number, corrections = next(self._numbers), alignment.corrections
-        request = Request(number, tuple(layers), cubes, index, config, view, start, corrections, given)
+        request = Request(number, tuple(layers), cubes, index, config, kind, view, start, corrections, given)
         return request, fixed
 
     def _show(self, request: Request, estimate: Estimate) -> None:
@@ -271,15 +300,19 @@ class Session:
         self.estimate_changed.emit()
 
     def _finish(self, request: Request, result: Result) -> None:
-        self.request, self.estimate, self.result = request, result.estimate, result
         outdated = self.alignment.corrections != request.corrections
         if not outdated:  # first: it may move the reference, on which the result is to lie
             self.alignment.take_run(request.layers, result.scene, request.start)
+        self.history.add(request, result)
+        summary = _summary(request, result)
+        self._show_result(request, result)
+        self._end(request, Status(f"{summary}; {CORRECTED_MEANWHILE}" if outdated else summary))
+
+    def _show_result(self, request: Request, result: Result) -> None:
+        self.request, self.estimate, self.result = request, result.estimate, result
         self.overlays.show(
             result.estimate, request.reference_layer, result.config.dump(), not_for_export=_flaw_of(result)
         )
-        summary = _summary(request, result)
-        self._end(request, Status(f"{summary}; {CORRECTED_MEANWHILE}" if outdated else summary))
         for step in (self.estimate_changed.emit, self._show_uncertainty):
             self._later(step)
 
@@ -341,8 +374,8 @@ def _flaw_of(result: Result) -> str:
 
 def _summary(request: Request, result: Result) -> str:
     grid, frames = result.estimate.grid, len(result.scene.registration.included)
-    what = "whole frame" if request.view is None else f"view {request.view}"
-    text = f"{what} refined ×{grid.scale} from {frames} of {len(request.layers)} frames by {result.estimate.method}"
+    text = f"{request.what} refined ×{grid.scale} from {frames} of {len(request.layers)} frames"
+    text += f" by {result.estimate.method}"
     if result.estimate.learned is not None:
         text += f", followed to {result.estimate.learned.mean():.0%}"
     seconds = sum(result.diagnostics["timings"].values())

@@ -1,8 +1,9 @@
-"""Rows and titled groups, as every dock lays them out."""
+"""Rows, titled groups and parts that scroll, as every dock lays them out."""
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QGroupBox, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 
 def row(*widgets: QWidget | None) -> QHBoxLayout:
@@ -27,3 +28,11 @@ def group(title: str, *parts: QWidget | QHBoxLayout) -> QGroupBox:
         else:
             layout.addLayout(part)
     return box
+
+
+def scrolled(content: QWidget) -> QScrollArea:
+    """A widget that scrolls up and down where it is taller than its place."""
+    area = QScrollArea(widgetResizable=True, frameShape=QScrollArea.Shape.NoFrame)
+    area.setWidget(content)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    return area

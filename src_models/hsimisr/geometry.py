@@ -17,6 +17,8 @@ from hsimisr.errors import ConfigError
 Array = npt.NDArray[np.float64]
 Transform = tuple[float, float, float, float, float, float]
 """Georeference in GDAL order ``(x0, dx, rx, y0, ry, dy)``, from the upper left pixel corner."""
+MARGIN = 4
+"""LR pixels around the view on the canvas: the reach of the PSF and of the frames' fractions of a pixel."""
 
 
 def hr_to_lr(index: npt.ArrayLike, scale: int) -> Array:

@@ -59,6 +59,18 @@ def test_a_view_gets_error_bars_settings_and_scores(run, frames, tmp_path):
     assert len(sidecar["bar_scale"]) == 4
 
 
+def test_a_preset_is_where_the_settings_begin(run, frames, tmp_path):
+    out = tmp_path / "fast.npz"
+    knobs = ("--preset", "fast", "--set", "subspace.rank=2", "--view", "8:24,4:20")
+    assert run("refine", *frames, "--out", out, *knobs)[0] == 0
+    config = json.loads((tmp_path / "fast.npz.json").read_text())["config"]
+    assert (config["register"]["method"], config["invert"]["rounds"]) == ("gauss_newton", 0)
+    assert (config["uncertainty"]["method"], config["subspace"]["rank"]) == ("none", 2)
+    code, _, err = run("refine", *frames, "--out", tmp_path / "x.npz", "--preset", "worst")
+    assert code == 1
+    assert "fast, balanced, best, radiometric" in err
+
+
 def test_known_motion_is_used_as_it_is(run, frames, tmp_path):
     run("register", *frames, "--out", tmp_path / "registration.json")
     known = tmp_path / "registration.json"

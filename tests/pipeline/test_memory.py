@@ -10,8 +10,7 @@ import torch
 
 from hsimisr.cube import Cube, FrameStack
 from hsimisr.errors import MemoryLimitError
-from hsimisr.geometry import View
-from hsimisr.inversion.invert import MARGIN
+from hsimisr.geometry import MARGIN, View
 from hsimisr.physics.canvas import Canvas
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.scenes import town

@@ -21,6 +21,10 @@ PsfOption = Annotated[
     ),
 ]
 Settings = Annotated[Path | None, typer.Option("--config", help="YAML file with settings")]
+PresetOption = Annotated[
+    str | None,
+    typer.Option(help="settings to begin with: fast, balanced, best or radiometric; --config goes over them"),
+]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="one setting, key=value; repeat for more")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<number>")]
 WorkersOption = Annotated[

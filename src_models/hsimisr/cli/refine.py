@@ -13,6 +13,7 @@ from hsimisr.cli.options import (
     BandsAsFrames,
     Device,
     Frames,
+    PresetOption,
     PsfOption,
     Reference,
     Scale,
@@ -26,6 +27,7 @@ from hsimisr.geometry import Grid, View
 from hsimisr.io.open import open_cube, open_frames
 from hsimisr.io.write import check_path
 from hsimisr.pipeline.config import PipelineConfig
+from hsimisr.pipeline.presets import preset_values
 from hsimisr.registration.store import for_frames, read_registration_file
 from hsimisr.report.path import check_report_path
 
@@ -40,6 +42,7 @@ def refine(
     out: Annotated[Path, typer.Option(help=".hdr, .tif, .nc, .mat, .zarr or .npz")],
     scale: Scale = None,
     psf: PsfOption = None,
+    preset: PresetOption = None,
     config: Settings = None,
     sets: Sets = None,
     view: Annotated[str | None, typer.Option(help="y0:y1,x0:x1 in reference pixels; default all")] = None,
@@ -61,7 +64,8 @@ def refine(
     if workers is not None and scheduler is not None:
         raise typer.BadParameter("give --workers or --scheduler, not both")
     stored = {} if registration is None else {"psf": read_registration_file(registration).psf.kind}
-    settings = PipelineConfig.build(config, {"scale": scale, "psf": psf}, sets, stored)
+    chosen = None if preset is None else preset_values(preset)
+    settings = PipelineConfig.build(config, {"scale": scale, "psf": psf}, sets, stored, chosen)
     check_path(out)
     if report is not None:
         check_report_path(report)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hsimisr.geometry import Grid, View
+from hsimisr.geometry import MARGIN, Grid, View
 from hsimisr.inversion import baselines, lmmse
 from hsimisr.inversion.config import (
     BackProjectionConfig,
@@ -31,8 +31,6 @@ from hsimisr.physics.types import FrameMotion, SceneModel, Subspace
 Float32 = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 OnStep = Callable[[int], None]
-MARGIN = 4
-"""LR pixels around the view on the canvas: the reach of the PSF and of the frames' fractions of a pixel."""
 
 
 @dataclass(frozen=True, eq=False)

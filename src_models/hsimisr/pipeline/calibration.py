@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from hsimisr.adaptation.lessons import without
 from hsimisr.cube import FrameStack
-from hsimisr.geometry import View
+from hsimisr.geometry import MARGIN, View
 from hsimisr.heldout.judge import held_out_frames, held_out_residuals, most_held_out
 from hsimisr.heldout.predictive import predictive_variance
 from hsimisr.inversion import lmmse
 from hsimisr.inversion.config import LmmseConfig
-from hsimisr.inversion.invert import MARGIN, FrameWindow, observe
+from hsimisr.inversion.invert import FrameWindow, observe
 from hsimisr.inversion.robust import FEWEST, solve_robustly, trusted
 from hsimisr.physics.psf import Psf
 from hsimisr.physics.types import SceneModel

@@ -103,13 +103,16 @@ class PipelineConfig(Settings):
         options: dict[str, Any] | None = None,
         sets: list[str] | None = None,
         found: dict[str, Any] | None = None,
+        preset: dict[str, Any] | None = None,
     ) -> PipelineConfig:
-        """Merge defaults < found in other files < file < options < ``key=value`` sets.
+        """Merge defaults < preset < found in other files < file < options < ``key=value`` sets.
+
+        A layer that names another method of a stage than the one below it drops that one's knobs.
 
         Raises:
             ConfigError: naming the knob.
         """
-        values: dict[str, Any] = dict(found or {})
+        values = _merged(preset or {}, found or {})
         if file is not None:
             try:
                 loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -117,13 +120,15 @@ class PipelineConfig(Settings):
                 raise ConfigError(f"cannot read the settings file {file}: {error}") from error
             if loaded is not None and not isinstance(loaded, dict):
                 raise ConfigError(f"{file} does not hold settings (a mapping of names to values)")
-            values.update(loaded or {})
-        values.update({key: deepcopy(value) for key, value in (options or {}).items() if value is not None})
+            values = _merged(values, loaded or {})
+        values = _merged(values, {key: value for key, value in (options or {}).items() if value is not None})
+        given: dict[str, Any] = {}
         for pair in sets or []:
             key, sign, text = pair.partition("=")
             if not sign:
                 raise ConfigError(f"--set {pair!r} is not of the form key=value, for example invert.method=tv")
-            _assign(values, key.strip(), _value(pair, text))
+            _assign(given, key.strip(), _value(pair, text))
+        values = _merged(values, given)
         _name_default_methods(values)
         try:
             return cls.model_validate(values)
@@ -162,6 +167,22 @@ def _value(pair: str, text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {pair!r}: {text!r} is no value that YAML can read") from error
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Settings of `above` over those of `below`, group by group; another method takes the place of the old group."""
+    merged = deepcopy(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        if isinstance(old, dict) and isinstance(value, dict) and _same_method(old, value):
+            merged[key] = {**old, **value}
+        else:
+            merged[key] = deepcopy(value)
+    return merged
+
+
+def _same_method(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    return "method" not in old or new.get("method", old["method"]) == old["method"]
 
 
 def _name_default_methods(values: dict[str, Any]) -> None:

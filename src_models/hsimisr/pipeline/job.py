@@ -10,6 +10,8 @@ from hsimisr.geometry import View
 from hsimisr.physics.types import Registration
 from hsimisr.pipeline.config import PipelineConfig
 
+Kind = Literal["view", "region", "cube"]
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
@@ -30,7 +32,7 @@ class Job:
     config: PipelineConfig = field(default_factory=PipelineConfig)
     reference: int = 0
     view: View | None = None
-    kind: Literal["view", "region", "cube"] = "view"
+    kind: Kind = "view"
     registration: Registration | None = None
     start: Registration | None = None
     device: str = "auto"

@@ -11,8 +11,8 @@ import torch
 
 from hsimisr.adaptation.ttt import Adapted, Check
 from hsimisr.cube import FrameStack
-from hsimisr.geometry import Grid, View
-from hsimisr.inversion.invert import MARGIN, FrameWindow
+from hsimisr.geometry import MARGIN, Grid, View
+from hsimisr.inversion.invert import FrameWindow
 from hsimisr.networks.config import RefinerConfig
 from hsimisr.networks.refiner import Refiner
 from hsimisr.physics.types import Estimate, SceneModel

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from hsimisr.errors import MemoryLimitError
-from hsimisr.geometry import View
-from hsimisr.inversion.invert import MARGIN
+from hsimisr.geometry import MARGIN, View
 from hsimisr.pipeline.tiles import SMALLEST
 
 SHARE = 0.6
@@ -50,6 +49,16 @@ def tile_side(
             f"{there} are free; close other programs, use fewer frames or lower subspace.rank"
         )
     return side
+
+
+def job_bytes(view: View, frames: int, bands: int, rank: int, scale: int, free: int, learned: bool = False) -> int:
+    """Upper estimate of what a view needs, bytes: its estimate, and a tile of the side that `free` bytes allow.
+
+    Raises:
+        MemoryLimitError: not even the smallest tile fits.
+    """
+    side = tile_side(view, frames, bands, rank, scale, free, learned)
+    return _result_bytes(view, bands, rank, scale) + tile_bytes(side, frames, bands, rank, scale, learned)
 
 
 def fits(view: View, bands: int, rank: int, scale: int, free: int) -> bool:

@@ -10,9 +10,9 @@ import torch
 
 from hsimisr.cube import FrameStack
 from hsimisr.errors import MemoryLimitError, StackError
-from hsimisr.geometry import Grid, View
+from hsimisr.geometry import MARGIN, Grid, View
 from hsimisr.inversion.config import InvertConfig, LmmseConfig
-from hsimisr.inversion.invert import MARGIN, FrameWindow, OnStep, invert
+from hsimisr.inversion.invert import FrameWindow, OnStep, invert
 from hsimisr.inversion.residual import out_of_subspace
 from hsimisr.physics.types import Estimate, SceneModel
 from hsimisr.pipeline.blend import blend

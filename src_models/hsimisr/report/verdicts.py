@@ -23,6 +23,13 @@ def verdict_rows(result: Result | TiledResult) -> list[tuple[str, str]]:
     return rows
 
 
+def verdict_brief(result: Result) -> str:
+    """The same in a few words, for a list: how far each learned stage was followed; empty where none ran."""
+    learned = result.diagnostics.get("learned") or {}
+    weights = {stage: [verdict["gate_weight"] for verdict in learned.get(stage, [])] for stage in STAGES}
+    return ", ".join(f"{stage} {sum(found) / len(found):.0%}" for stage, found in weights.items() if found)
+
+
 def _of_stage(name: str, verdicts: list[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     """Four rows for one tile, a row each for several."""
     if len(verdicts) == 1:

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from hsimisr.cube import Cube, FrameStack
-from hsimisr.geometry import View, translation
+from hsimisr.geometry import MARGIN, View, translation
 from hsimisr.inversion.config import LmmseConfig
-from hsimisr.inversion.invert import MARGIN, FrameWindow, solve_view
+from hsimisr.inversion.invert import FrameWindow, solve_view
 from hsimisr.networks.situation import Situation
 from hsimisr.physics.simulator import Simulation, simulate
 from hsimisr.physics.types import Registration
