@@ -22,6 +22,7 @@ from napari_hsimisr.alignment import Alignment, Motions, State, started_from
 from napari_hsimisr.later import Later, at_once
 from napari_hsimisr.layers import align_frames, cube_of, is_frame, starting_band, unalign_frames
 from napari_hsimisr.overlays import Overlays
+from napari_hsimisr.pins import Pins
 from napari_hsimisr.view import current_view
 
 PREVIEW = "this is a preview, no result: refine again before saving it"
@@ -75,7 +76,7 @@ class Session:
         result: the finished result of `request`, or None.
         alignment: the motion of the frames, with its past.
         config: the knobs as they stand in the docks.
-        pin: the point whose spectra are shown, in world coordinates ``(y, x)``, or None.
+        pins: the points whose spectra are compared.
     """
 
     frames_changed = Signal()
@@ -95,7 +96,8 @@ class Session:
         self.result: Result | None = None
         self.alignment = Alignment()
         self.config = PipelineConfig()
-        self.pin: tuple[float, float] | None = None
+        self.pins = Pins()
+        self.pins.changed.connect(self.pin_changed.emit)
         self.overlays = Overlays(viewer, later)
         self._engine = engine
         self._later = later
@@ -149,6 +151,12 @@ class Session:
     def aligned(self) -> bool:
         """Whether the frames are shown at their registered places."""
         return self._aligned
+
+    @property
+    def pin(self) -> tuple[float, float] | None:
+        """The point whose spectra are shown, in world coordinates ``(y, x)``, or None."""
+        current = self.pins.current
+        return None if current is None else current.world
 
     @property
     def busy(self) -> bool:
@@ -227,8 +235,7 @@ class Session:
 
     def set_pin(self, world_yx: tuple[float, float]) -> None:
         """Pin a point, in world coordinates."""
-        self.pin = world_yx
-        self.pin_changed.emit()
+        self.pins.move(world_yx)
 
     def show_aligned(self, aligned: bool) -> None:
         """Show the frames at their registered places, or pixel on pixel."""

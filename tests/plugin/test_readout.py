@@ -10,7 +10,8 @@ from hsimisr.geometry import View, translation
 from hsimisr.physics.types import FrameMotion, hr_index
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.events import Finished
-from napari_hsimisr.readout import interpolate, joined, plan_readout, point_in_frame
+from napari_hsimisr.places import Place
+from napari_hsimisr.readout import interpolate, joined, plan_readout
 from napari_hsimisr.view import world_at
 
 H, W = 24, 20
@@ -71,7 +72,7 @@ def test_a_local_field_adds_to_the_matrix() -> None:
     motion = FrameMotion(translation((1, 2)), field=field)
     near = 0.8 * 0.9  # the field is bilinear between its pixels, as the solvers take it
     expected = (5.2 + 1 + 0.25 * near, 5.9 + 2 - 0.5 * near)
-    assert point_in_frame(motion, (5.2, 5.9)) == pytest.approx(expected, abs=1e-12)
+    assert Place(np.eye(3), motion).pixels((5.2, 5.9)) == pytest.approx(expected, abs=1e-12)
 
 
 def test_nodata_next_to_a_pixel_does_not_touch_its_own_spectrum() -> None:
