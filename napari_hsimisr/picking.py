@@ -57,7 +57,7 @@ class Hover:
         self._viewer.events.mouse_over_canvas.disconnect(self._crossed)
 
     def _moved(self, viewer: ViewerModel, event: Any) -> None:
-        if viewer.dims.ndisplay == 2:
+        if viewer.dims.ndisplay == 2 and viewer.mouse_over_canvas:  # a move may be told after the mouse has left
             y, x = (float(event.position[axis]) for axis in viewer.dims.displayed[-2:])
             self._on_move((y, x))
 

@@ -26,7 +26,7 @@ SEGMENTS: Strokes = np.array(
 """Of a digit: top, upper right, lower right, bottom, lower left, upper left, middle."""
 DIGITS = ("012345", "12", "01346", "01236", "1256", "02356", "023456", "012", "0123456", "012356")
 DIGIT_SIZE, DIGIT_STEP = 0.9, 1.6
-NUMBER_AT = (-2.9, 0.9)
+NUMBER_AT = (-2.8, 1.7)
 """Upper left corner of the first digit, pixels from the pin."""
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 from napari.components import ViewerModel
 from napari.layers import Image
 from psygnal import Signal
@@ -48,6 +50,14 @@ class Status:
 
 
 @dataclass(frozen=True, eq=False)
+class NamedSpectrum:
+    """A spectrum ``(band,)`` at the bands of the frames, NaN where it is not known."""
+
+    name: str
+    values: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
 class Request:
     """What was asked of the engine, as the layers stood at that moment."""
 
@@ -77,6 +87,7 @@ class Session:
         alignment: the motion of the frames, with its past.
         config: the knobs as they stand in the docks.
         pins: the points whose spectra are compared.
+        entry: the entry of a spectral library that is selected, or None.
     """
 
     frames_changed = Signal()
@@ -88,6 +99,7 @@ class Session:
     heldout_checked = Signal(HeldOut)
     status_changed = Signal(Status)
     pin_changed = Signal()
+    entry_changed = Signal()
 
     def __init__(self, viewer: ViewerModel, engine: JobRunner, later: Later = at_once) -> None:
         self.viewer = viewer
@@ -96,6 +108,7 @@ class Session:
         self.result: Result | None = None
         self.alignment = Alignment()
         self.config = PipelineConfig()
+        self.entry: NamedSpectrum | None = None
         self.pins = Pins()
         self.pins.changed.connect(self.pin_changed.emit)
         self.overlays = Overlays(viewer, later)
@@ -236,6 +249,12 @@ class Session:
     def set_pin(self, world_yx: tuple[float, float]) -> None:
         """Pin a point, in world coordinates."""
         self.pins.move(world_yx)
+
+    def set_entry(self, entry: NamedSpectrum | None) -> None:
+        """Select an entry of a spectral library, or none."""
+        if entry is not self.entry:
+            self.entry = entry
+            self.entry_changed.emit()
 
     def show_aligned(self, aligned: bool) -> None:
         """Show the frames at their registered places, or pixel on pixel."""

@@ -20,7 +20,7 @@ from napari_hsimisr.pin_marks import PinMarks
 from napari_hsimisr.pins import World
 from napari_hsimisr.readout import Readout
 from napari_hsimisr.regions import offers_region
-from napari_hsimisr.session import Status
+from napari_hsimisr.session import NamedSpectrum, Status
 from napari_hsimisr.spectra import Spectra
 from napari_hsimisr.widgets.library_panel import LibraryPanel
 from napari_hsimisr.widgets.spectra_plot import SpectraPlot
@@ -34,8 +34,8 @@ HINT = "Click a pixel of the image to see its spectra, Shift + click for more; a
 NO_BASELINE = "there is no bicubic cube to compare with yet: refine first"
 LIBRARIES = "Spectral libraries (*.sli *.hdr *.txt *.asc *.csv *.tsv)"
 UNITS = {
-    Way.VALUES: "value (file's units)",
-    Way.DIFFERENCE: "minus bicubic (file's units)",
+    Way.VALUES: "file's units",
+    Way.DIFFERENCE: "minus bicubic",
     Way.RATIO: "over bicubic",
     Way.CONTINUUM: "over its continuum",
 }
@@ -181,12 +181,19 @@ class SpectraWidget(QWidget):
 
     def _take_library(self, library: SpectralLibrary | None) -> None:
         self.panel.setVisible(library is not None)
+        self.session.set_entry(None)
         if library is not None:
             self.panel.title.setText(f"{Path(library.source).name}: {len(library)} entries")
 
     def _tick(self, entries: frozenset[int]) -> None:
         self.spectra.entries = entries
         self._show(self.reading)
+
+    def _aim(self, entry: int) -> None:
+        """Let the Quality dock compare with an entry."""
+        for found in self.reading.found:
+            if found.entry == entry:
+                self.session.set_entry(NamedSpectrum(found.name, found.curve.values))
 
     def _fail(self, text: str) -> None:
         self.status.show_status(Status(text, error=True))
@@ -233,6 +240,7 @@ class SpectraWidget(QWidget):
         tools.library.clicked.connect(self._ask_for_library)
         tools.hover.toggled.connect(spectra.leave)
         panel.ticked.connect(self._tick)
+        panel.selected.connect(self._aim)
         panel.closed.connect(spectra.close_library)
         self.plot.band_line.sigPositionChanged.connect(self._move_slider)
 

@@ -23,7 +23,7 @@ ENTRY_COLOURS = ("#e0e0e0", "#c9b458", "#7fb8a4", "#b98fb0")
 BASELINE_COLOUR, REGION_COLOUR = "#f2a541", "#ffd33d"
 ROW_HEIGHT = 14
 """Pixels of a line of the legend."""
-LEAST_HEIGHT = 130
+LEAST_HEIGHT = 100
 PICTURE_WIDTH = 1600
 """Pixels of a saved PNG."""
 Positions = npt.NDArray[np.float64]
@@ -166,6 +166,7 @@ class SpectraPlot(pg.GraphicsLayoutWidget):
         text = theme.text.as_hex()
         self.setBackground(theme.background.as_hex())
         self.setMinimumHeight(LEAST_HEIGHT)
+        self.ci.layout.setContentsMargins(2, 2, 2, 0)
         self.plot = self.addPlot(row=0, col=0)
         self.legend = pg.LegendItem(labelTextColor=text, labelTextSize="9pt", verSpacing=-8)
         self.ci.addItem(self.legend, row=0, col=1)
