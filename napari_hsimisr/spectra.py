@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Layer
+from napari.layers import Labels, Layer, Shapes
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from hsimisr.errors import HsimisrError
@@ -23,6 +24,8 @@ from napari_hsimisr.spectra_table import write_table
 
 REST_MS = 25
 """Between two reads under a moving mouse."""
+MOVES = ("data", "scale", "translate", "rotate", "shear", "affine")
+"""Events of a layer after which a region holds other pixels."""
 
 
 class Spectra(QObject):
@@ -42,7 +45,8 @@ class Spectra(QObject):
         super().__init__()
         self._session = session
         self.box = 1
-        self.region: Layer | None = None
+        self._region: Layer | None = None
+        self._region_events: list[Any] = []
         self.library: SpectralLibrary | None = None
         self.entries: frozenset[int] = frozenset()
         self._hovered: World | None = None
@@ -66,6 +70,19 @@ class Spectra(QObject):
         self._reader.request(
             ReadingPlan(tuple(plans), self._plan_region(), self.library, self._fwhm(), self.entries, self.box).read
         )
+
+    def choose_region(self, layer: Layer | None) -> None:
+        """Read the region of a layer from now on, also when it is drawn or placed anew; None for no region."""
+        for event in self._region_events:
+            event.disconnect(self.refresh)
+        self._region = layer
+        self._region_events = [] if layer is None else [layer.events[name] for name in MOVES]
+        if isinstance(layer, Labels):
+            self._region_events += [layer.events.paint, layer.events.selected_label]
+        elif isinstance(layer, Shapes):
+            self._region_events.append(layer.selected_data.events.items_changed)
+        for event in self._region_events:
+            event.connect(self.refresh)
 
     def hover(self, world: World) -> None:
         """Show what is under the mouse, soon."""
@@ -95,14 +112,15 @@ class Spectra(QObject):
     def close(self) -> None:
         """Stop reading."""
         self._soon.stop()
+        self.choose_region(None)
         for reader in (self._reader, self._under_mouse, self._files):
             reader.close()
 
     def _plan_region(self) -> RegionPlan | None:
-        if self.region is None:
+        if self._region is None:
             return None
         try:
-            return plan_region(self._session, self.region)
+            return plan_region(self._session, self._region)
         except HsimisrError as error:
             self.failed.emit(str(error))
             return None

@@ -124,22 +124,9 @@ class SpectraWidget(QWidget):
             self.spectra.hover(world)
 
     def _choose(self) -> None:
-        region = self.tools.region.currentData()
-        if region is not self.spectra.region:
-            self._watch_region(region)
+        self.spectra.choose_region(self.tools.region.currentData())
         self.spectra.box = self.tools.box.currentData()
         self.refresh()
-
-    def _watch_region(self, region: object) -> None:
-        """Read a region anew when it was drawn or chosen otherwise."""
-        for event in self._region_events:
-            event.disconnect(self.refresh)
-        self.spectra.region = region
-        names = ("data", "set_data", "selected_label", "highlight", "affine", "scale", "translate")
-        events = [] if region is None else [getattr(region.events, name, None) for name in names]
-        self._region_events = [event for event in events if event is not None]
-        for event in self._region_events:
-            event.connect(self.refresh)
 
     def _follow_layers(self, event: Any) -> None:
         if event.type == "inserted" and isinstance(event.value, Image):
@@ -245,7 +232,6 @@ class SpectraWidget(QWidget):
         self.plot.band_line.sigPositionChanged.connect(self._move_slider)
 
     def _draw(self) -> None:
-        self._region_events: list[object] = []
         self.tools = SpectraTools(self.session.pins)
         self.plot = SpectraPlot(self._viewer.theme)
         self.panel = LibraryPanel()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from napari.layers import Layer
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtGui import QAction, QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QMenu, QPushButton, QToolButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QMenu, QPushButton, QWidget
 
 from napari_hsimisr.curves import Way
 from napari_hsimisr.pins import Pin, Pins
@@ -36,12 +36,9 @@ class SpectraTools(QWidget):
             "rectangle, ellipse), or the selected label of a Labels layer."
         )
         self.hover = QCheckBox("Hover", checked=True, toolTip="Show the spectrum under the mouse, dotted.")
-        self.pins = QToolButton(
-            text="Pins", toolTip="A click moves the current pin, Shift + click collects another.",
-            popupMode=QToolButton.ToolButtonPopupMode.InstantPopup,
-        )  # fmt: skip
+        self.pins = QPushButton(toolTip="A click moves the current pin, Shift + click collects another.")
         self.library = QPushButton("Library …", toolTip="Compare with a spectral library: ENVI, USGS, ECOSTRESS, CSV.")
-        self.save = QToolButton(text="Save", popupMode=QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.save = QPushButton("Save", toolTip="Save what is drawn; hidden curves are left out.")
         self.save.setMenu(QMenu(self.save))
         for suffix, title in SAVE.items():
             self._add(self.save.menu(), title).triggered.connect(lambda _=False, s=suffix: self.save_asked.emit(s))
@@ -50,7 +47,7 @@ class SpectraTools(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         for box in (self.way, self.box, self.region):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            box.setMinimumContentsLength(6 if box is self.box else 9)
+            box.setMinimumContentsLength(6 if box is self.box else 12)
         for widget in (
             QLabel("Draw"), self.way, QLabel("Average"), self.box, QLabel("Region"), self.region, self.hover,
             self.pins, self.library, self.save,

@@ -211,6 +211,13 @@ def test_a_region_is_drawn_and_followed(bench: Bench) -> None:
     assert dock.plot.error_bands
     shapes.data = [np.array([[9.5, 9.5], [9.5, 14.5], [19.5, 14.5], [19.5, 9.5]])]
     wait_until(lambda: "region: 50 pixels" in dock.status.text())
+    shapes.add(np.array([[20.5, 20.5], [20.5, 29.5], [22.5, 29.5], [22.5, 20.5]]), shape_type="rectangle")
+    shapes.selected_data = {1}
+    wait_until(lambda: "region: 18 pixels" in dock.status.text())
+    shapes.selected_data = {0}
+    wait_until(lambda: "region: 50 pixels" in dock.status.text())
+    shapes.scale = (2, 2)
+    wait_until(lambda: "region: 200 pixels" in dock.status.text())
 
     labels = bench.viewer.add_labels(np.zeros((48, 48), int), name="marked")
     dock.tools.region.setCurrentText("marked")
@@ -218,6 +225,9 @@ def test_a_region_is_drawn_and_followed(bench: Bench) -> None:
     labels.fill((5, 5), 2)
     labels.selected_label = 2
     wait_until(lambda: "region: 2304 pixels" in dock.status.text())
+    labels.brush_size = 1
+    labels.paint((7, 7), 3)
+    wait_until(lambda: "region: 2303 pixels" in dock.status.text())
     bench.viewer.layers.remove(labels)
     wait_until(lambda: dock.reading.region is None)
     assert dock.tools.region.currentText() == "none"
