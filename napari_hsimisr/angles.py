@@ -22,7 +22,7 @@ from hsimisr.physics.sampling import places_in_frame
 from hsimisr.physics.types import Estimate, Float32, FrameMotion, SceneModel, hr_index
 from napari_hsimisr.counterpart import Counterpart, counterpart_of, refined_rows, strips, usable_bands
 from napari_hsimisr.maps import Map, Summary
-from napari_hsimisr.session import Session
+from napari_hsimisr.session import NamedSpectrum, Session
 from napari_hsimisr.view import pixel_at
 
 Angles = npt.NDArray[np.floating]
@@ -34,6 +34,7 @@ class Against(Enum):
     FRAMES = "its frames, mean of all"
     FRAME = "its frame"
     PIN = "the pinned spectrum"
+    ENTRY = "the library entry"
     CUBE = "the cube"
 
 
@@ -161,24 +162,35 @@ class AgainstPoint:
 
     def read(self) -> AngleMap:
         """Compute it; raises StackError where the point lies outside of what was refined."""
-        from hsimisr.metrics import spectral_angle
-
         estimate, pixel = self.estimate, hr_index(self.point, self.estimate.grid)
         if pixel is None:
             raise StackError("the pinned point lies outside of what was refined: click a pixel of the refined cube")
         index = np.flatnonzero(~estimate.subspace.bad)
         target = estimate.spectrum(*pixel)[0][index]
-        (h, w), s = estimate.grid.view.shape, estimate.grid.scale
-        angles = np.full(estimate.grid.shape, np.nan, np.float32)
-        for rows in strips(h, w * s**2 * len(index)):
-            refined = refined_rows(estimate, index, rows, s)
-            repeated: Float32 = np.broadcast_to(target[:, None, None], refined.shape)
-            angles[rows.start * s : rows.stop * s] = spectral_angle(refined, repeated)
         against = "the refined spectrum at y {:.2f}, x {:.2f}".format(*self.point)
-        return AngleMap.of(Map.on_grid(angles, estimate.grid), None, against)
+        return AngleMap.of(_angles_to(estimate, index, target), None, against)
 
 
-Plan = AgainstFrames | AgainstCube | AgainstPoint
+@dataclass(frozen=True, eq=False)
+class AgainstEntry:
+    """An entry of a spectral library, over the bands that it has."""
+
+    estimate: Estimate
+    entry: NamedSpectrum
+
+    def read(self) -> AngleMap:
+        """Compute it; raises StackError where the entry has too few of the bands."""
+        estimate, values, name = self.estimate, self.entry.values, self.entry.name
+        if len(values) != estimate.subspace.bands:
+            raise StackError(f"{name}: was resampled to other bands; select it again in the Spectra dock")
+        index = np.flatnonzero(~estimate.subspace.bad & np.isfinite(values) & (values != 0))
+        if len(index) < 2:
+            raise StackError(f"{name}: has fewer than two of the bands of the frames: select another entry")
+        against = f"{name}, {len(index)} bands"
+        return AngleMap.of(_angles_to(estimate, index, values[index]), None, against)
+
+
+Plan = AgainstFrames | AgainstCube | AgainstPoint | AgainstEntry
 
 
 def plan_angles(session: Session, target: Target) -> Plan | None:
@@ -194,6 +206,10 @@ def plan_angles(session: Session, target: Target) -> Plan | None:
         if session.pin is None:
             raise StackError("no spectrum is pinned: open the Spectra dock and click a pixel")
         return AgainstPoint(result.estimate, pixel_at(request.reference_layer, (0.0, *session.pin)))
+    if target.against is Against.ENTRY:
+        if session.entry is None:
+            raise StackError("no library entry is selected: open a library in the Spectra dock and select one")
+        return AgainstEntry(result.estimate, session.entry)
     if target.against is Against.CUBE:
         assert target.layer is not None
         return AgainstCube(result.estimate, counterpart_of(target.layer, request, result))
@@ -204,6 +220,19 @@ def plan_angles(session: Session, target: Target) -> Plan | None:
     names = "frames, mean of them" if target.layer is None else target.layer.name
     frames = [(request.cubes[k], registration.frames[k]) for k in chosen]
     return AgainstFrames(result.estimate, result.scene, frames, names)
+
+
+def _angles_to(estimate: Estimate, index: npt.NDArray[np.intp], target: Float32) -> Map:
+    """Angles of the refined spectra to one spectrum ``(n,)`` at the bands of `index`."""
+    from hsimisr.metrics import spectral_angle
+
+    (h, w), s = estimate.grid.view.shape, estimate.grid.scale
+    angles = np.full(estimate.grid.shape, np.nan, np.float32)
+    for rows in strips(h, w * s**2 * len(index)):
+        refined = refined_rows(estimate, index, rows, s)
+        repeated: Float32 = np.broadcast_to(target[:, None, None], refined.shape)
+        angles[rows.start * s : rows.stop * s] = spectral_angle(refined, repeated)
+    return Map.on_grid(angles, estimate.grid)
 
 
 def _expected_of_bars(estimate: Estimate, index: npt.NDArray[np.intp], rows: slice, refined: Float32) -> Angles:

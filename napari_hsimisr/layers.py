@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import dask.array as da
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Image
+from napari.layers import Image, Layer
 from napari.utils.transforms import Affine
 
 from hsimisr.cube import Cube
@@ -115,13 +115,14 @@ def unalign_frames(frames: Iterable[Image]) -> None:
         _place(layer, np.eye(4))
 
 
-def plane_to_world(layer: Image, origin_yx: tuple[float, float] = (0.0, 0.0)) -> npt.NDArray[np.float64]:
-    """Where a frame shows its pixels, its affine included: 3x3, from ``(y, x, 1)`` counted from `origin_yx` to world.
+def plane_to_world(layer: Layer, origin_yx: tuple[float, float] = (0.0, 0.0)) -> npt.NDArray[np.float64]:
+    """Where a layer shows its pixels, its affine included: 3x3, from ``(y, x, 1)`` counted from `origin_yx` to world.
 
-    For overlays without a band axis.
+    For overlays without a band axis; of other axes that a layer has, the first place counts.
     """
-    y, x = origin_yx
-    zero, down, right = (layer.data_to_world((0.0, *point))[-2:] for point in ((y, x), (y + 1, x), (y, x + 1)))
+    (y, x), before = origin_yx, (0.0,) * (layer.ndim - 2)
+    points = ((y, x), (y + 1, x), (y, x + 1))
+    zero, down, right = (layer.data_to_world((*before, *point))[-2:] for point in points)
     matrix = np.eye(3)
     matrix[:2] = np.stack([np.subtract(down, zero), np.subtract(right, zero), zero], axis=1)
     return matrix

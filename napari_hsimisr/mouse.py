@@ -12,7 +12,13 @@ World = tuple[float, float]
 
 
 class PressListener(ABC):
-    """Follows every plain press of the left button while no layer tool waits for it, until closed."""
+    """Follows every plain press of the left button while no layer tool waits for it, until closed.
+
+    Attributes:
+        modifiers: keys that may be held meanwhile.
+    """
+
+    modifiers: tuple[str, ...] = ()
 
     def __init__(self, viewer: ViewerModel) -> None:
         self._viewer = viewer
@@ -34,7 +40,7 @@ class PressListener(ABC):
         return y, x
 
     def _pressed(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
-        if event.button == 1 and not event.modifiers and _is_free(viewer):
+        if event.button == 1 and all(key in self.modifiers for key in event.modifiers) and _is_free(viewer):
             yield from self.follow(event)
 
 

@@ -1,4 +1,4 @@
-"""Picking a point on the canvas with a click that is no drag, and the mark that shows it."""
+"""Picking points on the canvas with clicks that are no drags, and following the mouse over it."""
 
 from __future__ import annotations
 
@@ -6,58 +6,61 @@ import math
 from collections.abc import Callable, Generator
 from typing import Any
 
-import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Image, Vectors
 
-from napari_hsimisr.layers import PRODUCT
 from napari_hsimisr.mouse import PressListener, World
 
 DRAG_PX = 4  # canvas pixels; less is a click
-PIN, PIN_COLOUR = "pin", "#ffd33d"
-STROKES = np.array(
-    [[[y, x], [1.5 * y, 1.5 * x]] for y, x in ((-1, 0), (1, 0), (0, -1), (0, 1))]
-)  # start, length; pixels
+COLLECT = "Shift"
 
 
 class Picker(PressListener):
-    """Calls `on_pick` with the world position ``(y, x)`` of every plain click on the canvas, until closed."""
+    """Calls `on_pick` with the world position ``(y, x)`` of every plain click on the canvas, until closed.
 
-    def __init__(self, viewer: ViewerModel, on_pick: Callable[[World], None]) -> None:
+    A click with Shift calls `on_collect` instead.
+    """
+
+    modifiers = (COLLECT,)
+
+    def __init__(
+        self, viewer: ViewerModel, on_pick: Callable[[World], None], on_collect: Callable[[World], None]
+    ) -> None:
         self._on_pick = on_pick
+        self._on_collect = on_collect
         super().__init__(viewer)
 
     def follow(self, event: Any) -> Generator[None, None, None]:
         start, dragged = event.pos, False
+        chosen = self._on_collect if COLLECT in event.modifiers else self._on_pick
         yield
         while event.type == "mouse_move":
             dragged = dragged or math.dist(event.pos, start) > DRAG_PX
             yield
         if not dragged:
-            self._on_pick(self.world(event))
+            chosen(self.world(event))
 
 
-class Pin:
-    """Four strokes around a pixel.
+class Hover:
+    """Calls `on_move` with the world position ``(y, x)`` under the mouse, `on_leave` when it leaves, until closed."""
 
-    A Vectors layer, since the text of a Points layer takes 0.2 s at its first drawing; made before it is needed, since
-    the first one imports pandas.
-    """
-
-    def __init__(self, viewer: ViewerModel) -> None:
+    def __init__(self, viewer: ViewerModel, on_move: Callable[[World], None], on_leave: Callable[[], None]) -> None:
         self._viewer = viewer
-        self._layer = Vectors(
-            STROKES, name="spectrum", metadata={PRODUCT: PIN}, vector_style="line", edge_color=PIN_COLOUR
-        )
+        self._on_move = on_move
+        self._on_leave = on_leave
+        self._callback = self._moved  # a bound method differs at each access: keep the one that is registered
+        viewer.mouse_move_callbacks.append(self._callback)
+        viewer.events.mouse_over_canvas.connect(self._crossed)
 
-    def show(self, world_yx: tuple[float, float], reference: Image) -> None:
-        """Mark a world position, as large as suits the pixels of the reference."""
-        layer, layers, pixel = self._layer, self._viewer.layers, float(reference.scale[-1])
-        layer.data = np.stack([world_yx + STROKES[:, 0] * pixel, STROKES[:, 1] * pixel], axis=1)
-        if layer in layers:
-            return
-        layer.edge_width = 0.25 * pixel
-        layer.units, layer.axis_labels = reference.units[-2:], reference.axis_labels[-2:]
-        selected = layers.selection.active
-        layers.append(layer)
-        layers.selection.active = selected
+    def close(self) -> None:
+        """Leave the mouse alone."""
+        self._viewer.mouse_move_callbacks.remove(self._callback)
+        self._viewer.events.mouse_over_canvas.disconnect(self._crossed)
+
+    def _moved(self, viewer: ViewerModel, event: Any) -> None:
+        if viewer.dims.ndisplay == 2 and viewer.mouse_over_canvas:  # a move may be told after the mouse has left
+            y, x = (float(event.position[axis]) for axis in viewer.dims.displayed[-2:])
+            self._on_move((y, x))
+
+    def _crossed(self, event: Any) -> None:
+        if not event.value:
+            self._on_leave()

@@ -98,6 +98,11 @@ class Quality(QObject):
         if self.target is not None and self.target.against is Against.PIN:
             self._refresh_angles()
 
+    def follow_entry(self) -> None:
+        """Another entry of a library is selected."""
+        if self.target is not None and self.target.against is Against.ENTRY:
+            self._refresh_angles()
+
     def show_angles(self, target: Target | None) -> None:
         """Map the spectral angle against a target, or do not."""
         self.target, self._found = target, None

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import psutil
 from napari.components import ViewerModel
 from napari.layers import Image
@@ -25,6 +27,7 @@ from napari_hsimisr.history import History, Run
 from napari_hsimisr.later import Later, at_once
 from napari_hsimisr.layers import align_frames, cube_of, is_frame, starting_band, unalign_frames
 from napari_hsimisr.overlays import Overlays
+from napari_hsimisr.pins import Pins
 from napari_hsimisr.view import current_view
 
 PREVIEW = "this is a preview, no result: refine again before saving it"
@@ -47,6 +50,14 @@ class Status:
     text: str
     hint: str = ""
     error: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class NamedSpectrum:
+    """A spectrum ``(band,)`` at the bands of the frames, NaN where it is not known."""
+
+    name: str
+    values: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +98,8 @@ class Session:
         alignment: the motion of the frames, with its past.
         history: the runs that have finished.
         config: the knobs as they stand in the docks.
-        pin: the point whose spectra are shown, in world coordinates ``(y, x)``, or None.
+        pins: the points whose spectra are compared.
+        entry: the entry of a spectral library that is selected, or None.
     """
 
     frames_changed = Signal()
@@ -99,6 +111,7 @@ class Session:
     heldout_checked = Signal(HeldOut)
     status_changed = Signal(Status)
     pin_changed = Signal()
+    entry_changed = Signal()
     knobs_given = Signal()
 
     def __init__(self, viewer: ViewerModel, engine: JobRunner, later: Later = at_once) -> None:
@@ -109,7 +122,9 @@ class Session:
         self.alignment = Alignment()
         self.history = History()
         self.config = PipelineConfig()
-        self.pin: tuple[float, float] | None = None
+        self.entry: NamedSpectrum | None = None
+        self.pins = Pins()
+        self.pins.changed.connect(self.pin_changed.emit)
         self.overlays = Overlays(viewer, later)
         self._engine = engine
         self._later = later
@@ -163,6 +178,12 @@ class Session:
     def aligned(self) -> bool:
         """Whether the frames are shown at their registered places."""
         return self._aligned
+
+    @property
+    def pin(self) -> tuple[float, float] | None:
+        """The point whose spectra are shown, in world coordinates ``(y, x)``, or None."""
+        current = self.pins.current
+        return None if current is None else current.world
 
     @property
     def busy(self) -> bool:
@@ -253,8 +274,13 @@ class Session:
 
     def set_pin(self, world_yx: tuple[float, float]) -> None:
         """Pin a point, in world coordinates."""
-        self.pin = world_yx
-        self.pin_changed.emit()
+        self.pins.move(world_yx)
+
+    def set_entry(self, entry: NamedSpectrum | None) -> None:
+        """Select an entry of a spectral library, or none."""
+        if entry is not self.entry:
+            self.entry = entry
+            self.entry_changed.emit()
 
     def give_knobs(self, config: PipelineConfig) -> None:
         """Set the knobs to those of a file, or of another run."""

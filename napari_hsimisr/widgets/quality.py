@@ -68,6 +68,7 @@ class QualityWidget(QWidget):
         for moved in (session.motions_changed, session.aligned_changed):
             connect(self, moved, self._follow_motions)
         connect(self, session.pin_changed, quality.follow_pin)
+        connect(self, session.entry_changed, quality.follow_entry)
         connect(self, session.frames_changed, self._offer)
         connect(self, napari_viewer.dims.events.current_step, self._follow_band)
         for changed in (layers.inserted, layers.removed):
@@ -136,7 +137,7 @@ class QualityWidget(QWidget):
         ours = [session.overlays.find(product) for product in (REFINED, UNCERTAINTY)]
         others = [layer for layer in self._viewer.layers if cube_of(layer) is not None and layer not in ours]
         cubes = [layer for layer in others if not self._is_frame(layer)]
-        targets = [(Against.FRAMES.value, Target(Against.FRAMES)), (Against.PIN.value, Target(Against.PIN))]
+        targets = [(each.value, Target(each)) for each in (Against.FRAMES, Against.PIN, Against.ENTRY)]
         targets += [(f"{Against.CUBE.value} {layer.name}", Target(Against.CUBE, layer)) for layer in cubes]
         frames = [layer for layer in session.included if layer not in cubes]
         targets += [(f"{Against.FRAME.value} {layer.name}", Target(Against.FRAME, layer)) for layer in frames]

@@ -1,60 +1,84 @@
-"""The Spectra dock: click a pixel, see what every frame, the baseline and the refined cube say about it."""
+"""The Spectra dock: click pixels, see what every frame, the baseline, the refined cube and a library say about them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
-from napari.utils.theme import get_theme
-from qtpy.QtCore import QSignalBlocker, QSize, Qt, QTimer
+from napari.layers import Image
+from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDockWidget, QFileDialog, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
 
-import pyqtgraph as pg  # isort: skip  # picks the Qt that is loaded already, so qtpy comes first
-
+from hsimisr.spectra.library import SpectralLibrary
 from napari_hsimisr.app import connect, join_session
-from napari_hsimisr.bridge import LatestRead
+from napari_hsimisr.curves import Reading, Way, curves_of, shown_as
 from napari_hsimisr.layers import cube_of
-from napari_hsimisr.picking import Picker, Pin
-from napari_hsimisr.readout import Curve, Readout, joined, plan_readout
+from napari_hsimisr.picking import Hover, Picker
+from napari_hsimisr.pin_marks import PinMarks
+from napari_hsimisr.pins import World
+from napari_hsimisr.readout import Readout
+from napari_hsimisr.regions import offers_region
+from napari_hsimisr.session import NamedSpectrum, Status
+from napari_hsimisr.spectra import Spectra
+from napari_hsimisr.widgets.library_panel import LibraryPanel
+from napari_hsimisr.widgets.spectra_plot import SpectraPlot
+from napari_hsimisr.widgets.spectra_tools import SpectraTools
+from napari_hsimisr.widgets.status import StatusLine
 
 if TYPE_CHECKING:
     import napari
 
-FRAME_COLOURS = ("#4c78a8", "#72b7b2", "#54a24b", "#9d755d", "#b279a2", "#8a9a5b", "#6f8fbf", "#a0cbe8")
-FRAME, BASELINE, REFINED = "frame", "baseline", "refined"
-COLOURS = {BASELINE: "#f2a541", REFINED: "#ff4f58"}
+HINT = "Click a pixel of the image to see its spectra, Shift + click for more; a click in the legend hides a curve."
+NO_BASELINE = "there is no bicubic cube to compare with yet: refine first"
+LIBRARIES = "Spectral libraries (*.sli *.hdr *.txt *.asc *.csv *.tsv)"
+UNITS = {
+    Way.VALUES: "file's units",
+    Way.DIFFERENCE: "minus bicubic",
+    Way.RATIO: "over bicubic",
+    Way.CONTINUUM: "over its continuum",
+}
 
 
 class SpectraWidget(QWidget):
-    """Plots the spectra at the pin; a click in the legend hides a curve, the dashed line is the band shown."""
+    """Plots the spectra at the pins; a click in the legend hides a curve, the dashed line is the band shown."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self.session = join_session(napari_viewer, self)
         self._viewer = napari_viewer
-        self.readout: Readout | None = None
+        self.reading = Reading()
         self._placed = False
-        self._reader = LatestRead()
-        self._lines: dict[str, pg.PlotDataItem] = {}
-        self._error_bands: list[pg.FillBetweenItem] = []
-        self._gaps: list[pg.LinearRegionItem] = []
+        self.spectra = Spectra(self.session)
         self._draw()
+        self.marks = PinMarks(napari_viewer)
+        self._picker = Picker(napari_viewer, self.session.pins.move, self.session.pins.collect)
+        self._hover = Hover(napari_viewer, self._follow_mouse, self.spectra.leave)
+        self._connect_parts()
 
-        self._pin = Pin(napari_viewer)
-        self._picker = Picker(napari_viewer, self.session.set_pin)
-        self._reader.done.connect(self.show_readout)
-        self._reader.failed.connect(self.where.setText)
-        connect(self, self.session.pin_changed, self._mark)
-        connect(self, self.session.estimate_changed, self.refresh)
-        connect(self, self.session.motions_changed, self.refresh)
-        connect(self, self.session.frames_changed, self.refresh)
+        session, layers = self.session, napari_viewer.layers.events
+        connect(self, session.pin_changed, self._follow_pins)
+        for changed in (session.estimate_changed, session.motions_changed, session.frames_changed):
+            connect(self, changed, self.refresh)
         connect(self, napari_viewer.dims.events.current_step, self._follow_slider)
-        self.band_line.sigPositionChanged.connect(self._move_slider)
-        self.destroyed.connect(self._reader.close)
+        for changed in (layers.inserted, layers.removed):
+            connect(self, changed, self._follow_layers)
+        self.destroyed.connect(self.spectra.close)
         self.destroyed.connect(self._picker.close)
-        self.refresh()
+        self.destroyed.connect(self._hover.close)
+        self._offer_regions()
+        self._follow_pins()
+
+    @property
+    def readout(self) -> Readout | None:
+        """What the current pin shows."""
+        return self.reading.current
+
+    @property
+    def way(self) -> Way:
+        """What is drawn of each spectrum."""
+        return Way(self.tools.way.currentData())
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Wide and low: the image needs the height."""
@@ -73,143 +97,151 @@ class SpectraWidget(QWidget):
             window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
 
     def refresh(self) -> None:
-        """Read the spectra at the pin anew, off the GUI thread."""
-        plan = plan_readout(self.session)
-        if plan is not None:
-            self._reader.request(plan.read)
+        """Read everything anew, off the GUI thread."""
+        self.spectra.refresh()
 
-    def show_readout(self, readout: Readout) -> None:
-        """Draw the curves of one point."""
-        self.readout = readout
-        drawn = [*((curve, FRAME) for curve in readout.frames)]
-        drawn += [(curve, BASELINE) for curve in (readout.baseline,) if curve is not None]
-        drawn += [(curve, REFINED) for curve in (readout.refined,) if curve is not None]
-        if [curve.label for curve, _ in drawn] != list(self._lines):
-            self._start_over(drawn)
-        x = np.arange(len(readout.bad), dtype=float) if readout.wavelengths is None else readout.wavelengths
-        for curve, _ in drawn:
-            self._lines[curve.label].setData(x, curve.values, connect=joined(x, curve.values))
-        self._draw_error_band(x, readout.refined)
-        self._shade_gaps(x, readout.bad)
-        self.plot.setLabel("bottom", "band" if readout.wavelengths is None else "wavelength (nm)")
-        self._follow_slider()
-        self.where.setText(
-            "reference pixel  y {:.2f}, x {:.2f}   ·   shaded: bands without usable data".format(*readout.point)
-        )
+    def save(self, path: Path) -> None:
+        """Save what is drawn: a table, or a picture where the path ends in .png or .svg."""
+        if path.suffix.lower() not in (".png", ".svg"):
+            self.spectra.save_table(path, self.reading, self.plot.visible, self.way)
+            return
+        try:
+            self.plot.save_picture(path)
+        except OSError as error:
+            self._fail(f"{path}: cannot be written: {error.strerror or error}; choose another folder")
+        else:
+            self._tell_saved(path)
 
-    def _mark(self) -> None:
-        if self.session.pin is not None and self.session.reference is not None:
-            self._pin.show(self.session.pin, self.session.reference)
+    def _follow_pins(self) -> None:
+        reference = self.session.reference
+        if reference is not None:
+            self.marks.show(self.session.pins.all, reference)
+        self.tools.offer_pins()
         self.refresh()
 
-    def _start_over(self, drawn: list[tuple[Curve, str]]) -> None:
-        """New lines for new names; curves that were hidden stay hidden."""
-        self._remove_error_bands()  # before the line that they belong to: Qt deletes children with their parent
-        hidden = {name for name, line in self._lines.items() if not line.isVisible()}
-        for line in self._lines.values():
-            self.plot.removeItem(line)
-        self.legend.clear()
-        self._lines = {}
-        for number, (curve, kind) in enumerate(drawn):
-            line = pg.PlotDataItem(pen=_pen(kind, number))
-            line.setVisible(curve.label not in hidden)
-            self.plot.addItem(line)
-            self.legend.addItem(line, curve.label if curve.std is None else f"{curve.label} ± 1 σ")
-            self._lines[curve.label] = line
+    def _follow_mouse(self, world: World) -> None:
+        if self.tools.hover.isChecked():
+            self.spectra.hover(world)
 
-    def _draw_error_band(self, x: npt.NDArray[np.float64], refined: Curve | None) -> None:
-        self._remove_error_bands()
-        if refined is None or refined.std is None:
-            return
-        for links in _runs(joined(x, refined.values + refined.std)):
-            run = slice(links.start, links.stop + 1)
-            low, high = (pg.PlotCurveItem(x[run], (refined.values + sign * refined.std)[run]) for sign in (-1, 1))
-            band = pg.FillBetweenItem(low, high, brush=pg.mkBrush(COLOURS[REFINED] + "50"))
-            band.setParentItem(self._lines[refined.label])  # hides with its curve
-            band.setZValue(-1)
-            self._error_bands.append(band)
+    def _choose(self) -> None:
+        self.spectra.choose_region(self.tools.region.currentData())
+        self.spectra.box = self.tools.box.currentData()
+        self.refresh()
 
-    def _remove_error_bands(self) -> None:
-        for band in self._error_bands:
-            band.setParentItem(None)
-            self.plot.scene().removeItem(band)
-        self._error_bands = []
+    def _follow_layers(self, event: Any) -> None:
+        if event.type == "inserted" and isinstance(event.value, Image):
+            self.marks.raise_()
+        self._offer_regions()
 
-    def _shade_gaps(self, x: npt.NDArray[np.float64], bad: npt.NDArray[np.bool_]) -> None:
-        for gap in self._gaps:
-            self.plot.removeItem(gap)
-        self._gaps = []
-        edges = np.concatenate([x[:1], (x[1:] + x[:-1]) / 2, x[-1:]])
-        for run in _runs(bad):
-            gap = pg.LinearRegionItem(
-                (edges[run.start], edges[run.stop]),
-                movable=False,
-                brush=pg.mkBrush(128, 128, 128, 40),
-                pen=pg.mkPen(None),
-            )
-            gap.setZValue(-10)
-            self.plot.addItem(gap, ignoreBounds=True)
-            self._gaps.append(gap)
+    def _offer_regions(self) -> None:
+        self.tools.offer_regions([layer for layer in self._viewer.layers if offers_region(layer)])
 
-    def _position_of_band(self, band: int) -> float | None:
-        reference = self.session.reference
-        cube = None if reference is None else cube_of(reference)
-        if cube is None or not 0 <= band < cube.bands:
-            return None
-        return float(band) if cube.wavelengths is None else float(cube.wavelengths[band])
+    def _show(self, reading: Reading) -> None:
+        self.reading = reading
+        drawn = curves_of(reading, self.way, self.spectra.entries)
+        self.plot.show_curves(drawn, reading.base, UNITS[self.way])
+        self.panel.show_found(reading.found, self.spectra.entries)
+        self._follow_slider()
+        missing = self.way in (Way.DIFFERENCE, Way.RATIO) and reading.base is not None and not drawn
+        self.status.show_status(Status(NO_BASELINE if missing else self._summary(reading)))
+
+    def _summary(self, reading: Reading) -> str:
+        if reading.base is None:
+            return HINT
+        parts = []
+        if reading.pins:
+            (pin, readout), box = reading.pins[-1], reading.box
+            parts.append("{}  reference pixel y {:.2f}, x {:.2f}".format(pin.name, *readout.point))
+            if box > 1:
+                parts[0] += f", mean of {box} × {box} pixels"
+            parts += [f"spectral angle to {other.name}: {angle:.2f}°" for other, angle in reading.angles()]
+        if reading.region is not None and reading.region.main is not None:
+            parts.append(f"region: {reading.region.main.count} pixels")
+        return "   ·   ".join([*parts, "shaded: bands without usable data"])
+
+    def _preview(self, readout: Readout | None) -> None:
+        main = None if readout is None else readout.main
+        if readout is None or main is None:
+            self.plot.show_preview(None, np.zeros(0))
+        else:
+            self.plot.show_preview(shown_as(self.way, main, readout.baseline, readout.positions), readout.positions)
+
+    def _take_library(self, library: SpectralLibrary | None) -> None:
+        self.panel.setVisible(library is not None)
+        self.session.set_entry(None)
+        if library is not None:
+            self.panel.title.setText(f"{Path(library.source).name}: {len(library)} entries")
+
+    def _tick(self, entries: frozenset[int]) -> None:
+        self.spectra.entries = entries
+        self._show(self.reading)
+
+    def _aim(self, entry: int) -> None:
+        """Let the Quality dock compare with an entry."""
+        for found in self.reading.found:
+            if found.entry == entry:
+                self.session.set_entry(NamedSpectrum(found.name, found.curve.values))
+
+    def _fail(self, text: str) -> None:
+        self.status.show_status(Status(text, error=True))
+
+    def _tell_saved(self, path: Path) -> None:
+        self.status.show_status(Status(f"saved {path}"))
+
+    def _ask_for_library(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Open a spectral library", str(self._folder()), LIBRARIES)
+        if path:
+            self.spectra.open_library(Path(path))
+
+    def _ask_where_to_save(self, suffix: str) -> None:
+        start = str(self._folder() / f"spectra.{suffix}")
+        path, _ = QFileDialog.getSaveFileName(self, "Save the spectra", start, f"*.{suffix}")
+        if path:
+            self.save(Path(path) if Path(path).suffix else Path(path).with_suffix(f".{suffix}"))
+
+    def _folder(self) -> Path:
+        """Where the reference's file is."""
+        cube = cube_of(self.session.reference)
+        return Path.home() if cube is None or cube.source is None else Path(cube.source.path).parent
 
     def _follow_slider(self) -> None:
-        position = self._position_of_band(self._viewer.dims.current_step[0])
-        if position is not None:
-            with QSignalBlocker(self.band_line):
-                self.band_line.setValue(position)
+        cube, band = cube_of(self.session.reference), self._viewer.dims.current_step[0]
+        if cube is not None and 0 <= band < cube.bands:
+            self.plot.move_band_line(float(band) if cube.wavelengths is None else float(cube.wavelengths[band]))
 
     def _move_slider(self) -> None:
-        reference = self.session.reference
-        cube = None if reference is None else cube_of(reference)
-        if cube is None:
-            return
-        x = np.arange(cube.bands) if cube.wavelengths is None else cube.wavelengths
-        self._viewer.dims.set_current_step(0, int(np.argmin(np.abs(x - self.band_line.value()))))
+        cube = cube_of(self.session.reference)
+        if cube is not None:
+            x = np.arange(cube.bands) if cube.wavelengths is None else cube.wavelengths
+            self._viewer.dims.set_current_step(0, int(np.argmin(np.abs(x - self.plot.band_line.value()))))
+
+    def _connect_parts(self) -> None:
+        spectra, tools, panel = self.spectra, self.tools, self.panel
+        spectra.told.connect(self._show)
+        spectra.previewed.connect(self._preview)
+        spectra.opened.connect(self._take_library)
+        spectra.saved.connect(self._tell_saved)
+        spectra.failed.connect(self._fail)
+        tools.changed.connect(self._choose)
+        tools.save_asked.connect(self._ask_where_to_save)
+        tools.library.clicked.connect(self._ask_for_library)
+        tools.hover.toggled.connect(spectra.leave)
+        panel.ticked.connect(self._tick)
+        panel.selected.connect(self._aim)
+        panel.closed.connect(spectra.close_library)
+        self.plot.band_line.sigPositionChanged.connect(self._move_slider)
 
     def _draw(self) -> None:
-        theme = get_theme(self._viewer.theme)
-        text = theme.text.as_hex()
-        canvas = pg.GraphicsLayoutWidget()
-        canvas.setBackground(theme.background.as_hex())
-        self.plot = canvas.addPlot(row=0, col=0)
-        self.legend = pg.LegendItem(labelTextColor=text, labelTextSize="9pt", verSpacing=-8)
-        canvas.ci.addItem(self.legend, row=0, col=1)
-        canvas.ci.layout.setColumnStretchFactor(0, 1)
-        for side in ("left", "bottom"):
-            axis = self.plot.getAxis(side)
-            axis.enableAutoSIPrefix(False)
-            axis.setPen(text)
-            axis.setTextPen(text)
-        self.plot.setLabel("left", "value (file's units)")
-        self.plot.setLabel("bottom", "wavelength (nm)")
-        self.plot.showGrid(x=True, y=True, alpha=0.15)
-        self.plot.getViewBox().setDefaultPadding(0.08)  # room for the error band
-        self.band_line = pg.InfiniteLine(movable=True, pen=pg.mkPen(text, width=1, style=Qt.PenStyle.DashLine))
-        self.plot.addItem(self.band_line, ignoreBounds=True)
-        self.where = QLabel(
-            "Click a pixel of the image to see its spectra; click a name in the legend to hide its curve."
-        )
+        self.tools = SpectraTools(self.session.pins)
+        self.plot = SpectraPlot(self._viewer.theme)
+        self.panel = LibraryPanel()
+        self.panel.hide()
+        self.status = StatusLine(HINT)
+        middle = QHBoxLayout()
+        middle.addWidget(self.plot, 1)
+        middle.addWidget(self.panel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(canvas, 1)
-        layout.addWidget(self.where)
-
-
-def _pen(kind: str, number: int) -> object:
-    if kind == FRAME:
-        return pg.mkPen(FRAME_COLOURS[number % len(FRAME_COLOURS)] + "b0", width=1)
-    if kind == BASELINE:
-        return pg.mkPen(COLOURS[BASELINE], width=1.5, style=Qt.PenStyle.DashLine)
-    return pg.mkPen(COLOURS[REFINED], width=2)
-
-
-def _runs(mask: npt.NDArray[np.bool_]) -> list[slice]:
-    """The stretches of True in a mask."""
-    steps = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(int)))
-    return [slice(int(start), int(stop)) for start, stop in zip(steps[::2], steps[1::2], strict=True)]
+        layout.addWidget(self.tools)
+        layout.addLayout(middle, 1)
+        layout.addWidget(self.status)

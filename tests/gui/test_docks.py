@@ -101,14 +101,14 @@ def test_spectra_show_frames_baseline_and_the_refined_cube_with_its_error_band(d
     assert readout.refined is not None
     assert readout.refined.std is not None
     assert (readout.refined.std > 0).all()
-    assert list(demo.spectra._lines)[-2:] == ["bicubic", "refined"]
-    assert demo.spectra._error_bands
+    assert list(demo.spectra.plot.lines)[-2:] == ["bicubic", "refined"]
+    assert demo.spectra.plot.error_bands
     picture(demo)
 
-    demo.spectra._lines["frames#3"].setVisible(False)  # what a click in the legend does
+    demo.spectra.plot.lines["frames#3"].setVisible(False)  # what a click in the legend does
     demo.pick((10.0, 10.0))
     wait_until(lambda: demo.spectra.readout is not readout)
-    assert not demo.spectra._lines["frames#3"].isVisible()
+    assert not demo.spectra.plot.lines["frames#3"].isVisible()
 
 
 def test_the_band_line_and_the_slider_move_each_other(demo: Demo) -> None:
@@ -116,8 +116,8 @@ def test_the_band_line_and_the_slider_move_each_other(demo: Demo) -> None:
     wait_until(lambda: demo.spectra.readout is not None)
     wavelengths = demo.spectra.readout.wavelengths  # type: ignore[union-attr]
     demo.viewer.dims.set_current_step(0, 40)
-    assert demo.spectra.band_line.value() == pytest.approx(wavelengths[40])
-    demo.spectra.band_line.setValue(wavelengths[7] + 1)
+    assert demo.spectra.plot.band_line.value() == pytest.approx(wavelengths[40])
+    demo.spectra.plot.band_line.setValue(wavelengths[7] + 1)
     assert demo.viewer.dims.current_step[0] == 7
 
 

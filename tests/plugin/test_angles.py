@@ -16,6 +16,7 @@ from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.events import Finished
 from napari_hsimisr import counterpart
 from napari_hsimisr.angles import Against, AgainstCube, AgainstFrames, AngleMap, Target, plan_angles
+from napari_hsimisr.session import NamedSpectrum
 from napari_hsimisr.view import world_at
 
 H, W, S, B, R = 12, 15, 2, 6, 3
@@ -184,3 +185,19 @@ def test_what_cannot_be_compared_is_explained(desk) -> None:
 
 def test_without_a_result_there_is_nothing_to_plan(desk) -> None:
     assert plan_angles(desk.session, Target(Against.FRAMES)) is None
+
+
+def test_a_library_entry_is_compared_over_the_bands_it_has(desk) -> None:
+    session = finish(desk)
+    with pytest.raises(StackError, match="no library entry is selected"):
+        read(session, Target(Against.ENTRY))
+    session.set_entry(NamedSpectrum("grass", np.array([2.0, 1.0], np.float32)))
+    found = read(session, Target(Against.ENTRY))
+    y, x = session.estimate.bands()
+    turned = np.abs(np.degrees(np.arctan2(y, x) - np.arctan2(2.0, 1.0)))
+    np.testing.assert_allclose(found.degrees.values, np.minimum(turned, 360 - turned), atol=1e-4)
+    assert found.against == "grass, 2 bands"
+    for values, message in (([2.0, np.nan], "fewer than two"), ([1.0, 2.0, 3.0], "other bands")):
+        session.set_entry(NamedSpectrum("grass", np.array(values, np.float32)))
+        with pytest.raises(StackError, match=message):
+            read(session, Target(Against.ENTRY))

@@ -10,7 +10,8 @@ from hsimisr.geometry import View, translation
 from hsimisr.physics.types import FrameMotion, hr_index
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.events import Finished
-from napari_hsimisr.readout import interpolate, joined, plan_readout, point_in_frame
+from napari_hsimisr.places import Place
+from napari_hsimisr.readout import interpolate, joined, plan_readout
 from napari_hsimisr.view import world_at
 
 H, W = 24, 20
@@ -71,7 +72,7 @@ def test_a_local_field_adds_to_the_matrix() -> None:
     motion = FrameMotion(translation((1, 2)), field=field)
     near = 0.8 * 0.9  # the field is bilinear between its pixels, as the solvers take it
     expected = (5.2 + 1 + 0.25 * near, 5.9 + 2 - 0.5 * near)
-    assert point_in_frame(motion, (5.2, 5.9)) == pytest.approx(expected, abs=1e-12)
+    assert Place(np.eye(3), motion).pixels((5.2, 5.9)) == pytest.approx(expected, abs=1e-12)
 
 
 def test_nodata_next_to_a_pixel_does_not_touch_its_own_spectrum() -> None:
@@ -88,3 +89,60 @@ def test_curves_break_where_data_or_bands_are_missing() -> None:
     assert joined(wavelengths, values).tolist() == [True, True, True, False, False, False, True, False]
     assert joined(np.array([490.0, 560, 665, 842]), values[:4]).tolist() == [True, True, True, False]  # Sentinel-2
     assert joined(np.arange(1.0), values[:1]).tolist() == [False]
+
+
+@pytest.mark.parametrize("box", [3, 5])
+@pytest.mark.parametrize("point", [(9.0, 11.0), (9.3, 11.6), (0.2, 18.9), (22.6, 0.4)])
+def test_a_box_averages_the_points_around(box: int, point: tuple[float, float]) -> None:
+    cube = Cube.from_array(np.random.default_rng(0).normal(size=(3, H, W)).astype(np.float32))
+    reach = box // 2
+    around = [(point[0] + i, point[1] + j) for i in range(-reach, reach + 1) for j in range(-reach, reach + 1)]
+    inside = [each for each in around if 0 <= each[0] <= H - 1 and 0 <= each[1] <= W - 1]
+    expected = np.mean([interpolate(cube, each) for each in inside], axis=0)
+    np.testing.assert_allclose(interpolate(cube, point, box), expected, atol=1e-6)
+
+
+def test_a_box_leaves_pixels_without_data_out() -> None:
+    data = np.ones((3, 9, 9), np.float32)
+    data[:, 4, 4] = -9999
+    data[1, 2:7, 2:7] = -9999
+    found = interpolate(Cube.from_array(data, nodata=-9999), (4.0, 4.0), 3)
+    np.testing.assert_array_equal(found, [1, np.nan, 1])
+
+
+def test_a_box_covers_the_same_ground_in_the_refined_cube(desk) -> None:
+    session = desk.session
+    session.refine(PipelineConfig(), whole=True)
+    session.handle(Finished(desk.jobs[0].number, desk.result()))
+    plan = plan_readout(session, world_at(session.frames[0], (9.0, 11.0)), 3)
+    assert plan is not None
+    readout = plan.read()
+    assert readout.refined is not None
+    np.testing.assert_allclose(readout.refined.values, (9, 11), atol=1e-5)
+    np.testing.assert_allclose(readout.refined.std, 0.5)
+    np.testing.assert_allclose(readout.frames[0].values, (9, 11), atol=1e-5)
+    corner = plan_readout(session, world_at(session.frames[0], (0.0, 0.0)), 3)
+    assert corner is not None
+    found = corner.read().refined
+    assert found is not None
+    np.testing.assert_allclose(found.values, (0.5, 0.5), atol=1e-5)  # rows 0 and 1 are all there is
+
+
+def test_a_brief_readout_reads_no_more_than_one_curve(desk) -> None:
+    session = desk.session
+    session.set_pin(world_at(session.frames[0], (9.0, 11.0)))
+    before = plan_readout(session, brief=True)
+    assert before is not None
+    assert [name for name, _, _ in before.frames] == ["frame 0"]
+    assert before.read().main is not None
+    session.refine(PipelineConfig(), whole=True)
+    session.handle(Finished(desk.jobs[0].number, desk.result(View(4, 10, 4, 14))))
+    after = plan_readout(session, brief=True)
+    assert after is not None
+    assert after.frames == ()
+    main = after.read().main
+    assert main is not None
+    assert main.label == "refined"
+    outside = plan_readout(session, world_at(session.frames[0], (20.0, 5.0)), brief=True)
+    assert outside is not None
+    assert outside.read().main.label == "frame 0"  # type: ignore[union-attr]

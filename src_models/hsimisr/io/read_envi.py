@@ -57,12 +57,12 @@ def read(path: Path) -> Stored:
     header_path = find_header(path)
     if header_path is None:
         raise ReadError(f"{path}: no ENVI header beside it; put {path.name}.hdr or {path.stem}.hdr in its folder")
-    header, notes = _parse(header_path)
+    header, notes = parse_header(header_path)
     layout = _layout(header_path, header)
     data_path = path if path != header_path else find_data(header_path)
     if data_path is None:
         raise ReadError(f"{header_path}: its data file is missing; put {header_path.stem}.img (or .dat) beside it")
-    array = _map(header_path, data_path, header, layout)
+    array = map_data(header_path, data_path, header, layout)
     transform, crs = _georeference(header)
     bands, band_notes = _bands(header)
     if "byte order" not in header:
@@ -82,7 +82,8 @@ def read(path: Path) -> Stored:
     )
 
 
-def _parse(path: Path) -> tuple[dict[str, Any], list[str]]:
+def parse_header(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """The fields of an ENVI header, and notes on how it was read; raises ReadError where it is none."""
     try:
         content = path.read_bytes()
         if not content.lstrip().startswith(b"ENVI"):
@@ -128,7 +129,8 @@ def _layout(path: Path, header: Mapping[str, Any]) -> str:
     return _AXES[interleave]
 
 
-def _map(header_path: Path, data_path: Path, header: Mapping[str, Any], layout: str) -> MappedArray:
+def map_data(header_path: Path, data_path: Path, header: Mapping[str, Any], layout: str) -> MappedArray:
+    """The data file as an array with the axes of `layout`; raises ReadError where header and file do not fit."""
     sizes = {}
     for letter, key in (("b", "bands"), ("y", "lines"), ("x", "samples")):
         value = _number(header_path, header, key)
