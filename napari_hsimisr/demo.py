@@ -20,6 +20,7 @@ from napari_hsimisr.overlays import UNCERTAINTY
 from napari_hsimisr.sample import sample_frames, sample_truth
 from napari_hsimisr.view import world_at
 from napari_hsimisr.widgets.alignment import AlignmentWidget
+from napari_hsimisr.widgets.frames_dock import FramesWidget
 from napari_hsimisr.widgets.quality import QualityWidget
 from napari_hsimisr.widgets.refine import RefineWidget
 from napari_hsimisr.widgets.spectra import SpectraWidget
@@ -37,10 +38,12 @@ class Demo:
         self.viewer.window.resize(*SIZE)
         for data, attributes, _ in frames:
             self.viewer.add_image(data, **attributes)
+        self.frames = FramesWidget(self.viewer)
         self.refine = RefineWidget(self.viewer)
         self.alignment = AlignmentWidget(self.viewer)
         self.spectra = SpectraWidget(self.viewer)
-        refine = self.viewer.window.add_dock_widget(self.refine, name="Refine", area="right")
+        self.viewer.window.add_dock_widget(self.frames, name="Frames", area="right")
+        refine = self.viewer.window.add_dock_widget(self.refine, name="Refine", area="right", tabify=True)
         self.viewer.window.add_dock_widget(self.alignment, name="Alignment", area="right", tabify=True)
         self.quality = QualityWidget(self.viewer)
         self.viewer.window.add_dock_widget(self.quality, name="Quality", area="right", tabify=True)

@@ -1,4 +1,4 @@
-"""The Refine dock: frames, knobs, run on the view or the whole frame, progress and cancel."""
+"""The Refine dock: knobs, run on the view or the whole frame, progress and cancel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from hsimisr.pipeline.events import Progress
 from napari_hsimisr.app import connect, join_session
 from napari_hsimisr.session import Status
 from napari_hsimisr.widgets.form import ModelForm
-from napari_hsimisr.widgets.frames import FrameList
 from napari_hsimisr.widgets.heldout_plot import HeldOutPlot
 from napari_hsimisr.widgets.layout import group, row
 from napari_hsimisr.widgets.psf import PsfEdit
@@ -35,7 +34,7 @@ METHODS = ("register_", "subspace", "invert", "refine", "adapt", "diffuse", "unc
 
 
 class RefineWidget(QWidget):
-    """Draws the session's frames and the config's knobs, and asks the session to refine."""
+    """Draws the config's knobs, and asks the session to refine."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
@@ -55,14 +54,12 @@ class RefineWidget(QWidget):
         for moved in (camera.center, camera.zoom):
             connect(self, moved, self._run_soon)
         self.live.toggled.connect(self._run_soon)
-        self.aligned.toggled.connect(self.session.show_aligned)
         self.run_view_button.clicked.connect(self.run_view)
         self.run_whole_button.clicked.connect(self.run_whole)
         self.cancel_button.clicked.connect(self.session.cancel)
         connect(self, self.session.progressed, self._show_progress)
         connect(self, self.session.heldout_checked, self.heldout.add)
         connect(self, self.session.status_changed, self.status.show_status)
-        connect(self, self.session.aligned_changed, self._show_aligned)
         connect(self, self.session.busy_changed, self._show_busy)
 
     def config(self) -> PipelineConfig:
@@ -108,9 +105,6 @@ class RefineWidget(QWidget):
         self.progress.setValue(event.step)
         self.progress.setFormat(f"{event.stage}: {event.message or '%v of %m'}")
 
-    def _show_aligned(self, aligned: bool) -> None:
-        self.aligned.setChecked(aligned)
-
     def _show_busy(self, busy: bool) -> None:
         self.cancel_button.setEnabled(busy)
         self.progress.setRange(0, 0 if busy else 1)
@@ -120,8 +114,6 @@ class RefineWidget(QWidget):
     def _draw(self) -> None:
         self.live = QCheckBox("Follow the view and the knobs")
         self.live.setToolTip("Refine again whenever the canvas or a setting has come to rest.")
-        self.aligned = QCheckBox("Show frames aligned", checked=True)
-        self.aligned.setToolTip("Place every frame where registration found it; untick to see them pixel on pixel.")
         self.run_view_button = QPushButton("Refine view")
         self.run_view_button.setToolTip("Refine the part of the reference frame that is on the canvas.")
         self.run_whole_button = QPushButton("Refine everything")
@@ -134,9 +126,8 @@ class RefineWidget(QWidget):
         knobs.setWidget(self.methods.native)
         knobs.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         layout = QVBoxLayout(self)
-        layout.addWidget(group("Frames", FrameList(self.session), self.aligned), 3)
         layout.addWidget(group("Observation", self.basic.native))
-        layout.addWidget(group("Methods", knobs), 4)
+        layout.addWidget(group("Methods", knobs), 1)
         layout.addWidget(self.live)
         layout.addLayout(row(self.run_view_button, self.run_whole_button, self.cancel_button))
         layout.addWidget(self.heldout)
