@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QPushButton,
     QScrollArea,
     QShortcut,
+    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -31,6 +32,7 @@ from napari_hsimisr.opening import Opener, Opening, Report
 from napari_hsimisr.recent import Recent
 from napari_hsimisr.sample import FRAMES
 from napari_hsimisr.session import Status
+from napari_hsimisr.widgets.colour import ColourBox
 from napari_hsimisr.widgets.frames import FrameList
 from napari_hsimisr.widgets.layout import group, row
 from napari_hsimisr.widgets.metadata import Metadata
@@ -191,13 +193,17 @@ class FramesWidget(QWidget):
 
     def _draw(self) -> None:
         self.metadata = Metadata()
+        self.colour = ColourBox(self.session)
+        self.tabs = QTabWidget()
+        self.tabs.addTab(self.metadata, "Selected frame")
+        self.tabs.addTab(self.colour, "Colour by wavelength")
         self.status = StatusLine(HINT)
         content = QWidget()
         parts = QVBoxLayout(content)
         parts.setContentsMargins(0, 0, 0, 0)
         parts.addWidget(self._draw_opening())
         parts.addWidget(self._draw_frames(), 2)
-        parts.addWidget(group("Selected frame", self.metadata), 1)
+        parts.addWidget(self.tabs, 1)
         area = QScrollArea(widgetResizable=True, frameShape=QScrollArea.Shape.NoFrame)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setWidget(content)
