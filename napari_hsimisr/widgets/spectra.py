@@ -193,7 +193,8 @@ class SpectraWidget(QWidget):
         self.band_line = pg.InfiniteLine(movable=True, pen=pg.mkPen(text, width=1, style=Qt.PenStyle.DashLine))
         self.plot.addItem(self.band_line, ignoreBounds=True)
         self.where = QLabel(
-            "Click a pixel of the image to see its spectra; click a name in the legend to hide its curve."
+            "Click a pixel of the image to see its spectra; click a name in the legend to hide its curve.",
+            wordWrap=True,
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
