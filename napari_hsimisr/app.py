@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from napari.components import ViewerModel
 from qtpy.QtCore import QCoreApplication
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QDockWidget, QWidget
 
 from hsimisr.pipeline.events import Event
 from napari_hsimisr.bridge import Mailbox
@@ -24,8 +24,16 @@ def join_session(viewer: ViewerModel, dock: QWidget) -> Session:
     if shared is None:
         shared = _shared[viewer] = _Shared(viewer)
     shared.docks += 1
+    shared.widgets.add(dock)
     dock.destroyed.connect(shared.leave)
     return shared.session
+
+
+def docks_of(viewer: ViewerModel) -> list[QWidget]:
+    """Our widgets that sit in docks of the viewer."""
+    shared = _shared.get(viewer)
+    widgets = [] if shared is None else list(shared.widgets)
+    return [widget for widget in widgets if isinstance(widget.parentWidget(), QDockWidget)]
 
 
 def connect(dock: QWidget, signal: Connectable, slot: Callable[..., object]) -> None:
@@ -47,6 +55,7 @@ class _Shared:
 
     def __init__(self, viewer: ViewerModel) -> None:
         self.docks = 0
+        self.widgets: WeakSet[QWidget] = WeakSet()
         self._turns = Turns()
         self._mailbox = Mailbox(self._deliver)
         self._engine = Engine(self._mailbox.put)

@@ -19,10 +19,7 @@ from napari_hsimisr.layers import LayerData
 from napari_hsimisr.overlays import UNCERTAINTY
 from napari_hsimisr.sample import sample_frames, sample_truth
 from napari_hsimisr.view import world_at
-from napari_hsimisr.widgets.alignment import AlignmentWidget
-from napari_hsimisr.widgets.quality import QualityWidget
-from napari_hsimisr.widgets.refine import RefineWidget
-from napari_hsimisr.widgets.spectra import SpectraWidget
+from napari_hsimisr.workbench import Workbench
 
 SIZE = (1600, 1000)
 PIXEL = (26.0, 14.0)  # of the reference frame: a small roof, mixed with its surroundings in every frame
@@ -37,16 +34,10 @@ class Demo:
         self.viewer.window.resize(*SIZE)
         for data, attributes, _ in frames:
             self.viewer.add_image(data, **attributes)
-        self.refine = RefineWidget(self.viewer)
-        self.alignment = AlignmentWidget(self.viewer)
-        self.spectra = SpectraWidget(self.viewer)
-        refine = self.viewer.window.add_dock_widget(self.refine, name="Refine", area="right")
-        self.viewer.window.add_dock_widget(self.alignment, name="Alignment", area="right", tabify=True)
-        self.quality = QualityWidget(self.viewer)
-        self.viewer.window.add_dock_widget(self.quality, name="Quality", area="right", tabify=True)
-        self.viewer.window.add_dock_widget(self.spectra, name="Spectra", area="bottom")
+        bench = Workbench(self.viewer)
+        self.frames, self.alignment, self.refine = bench.frames, bench.alignment, bench.refine
+        self.quality, self.spectra = bench.quality, bench.spectra
         wait(0.3)  # for the docks to find their places
-        refine.raise_()
         self.viewer.reset_view()
         self.first_picture_s = float("nan")
 

@@ -86,7 +86,10 @@ def contrast_limits(band: npt.ArrayLike, nodata: float | None = None) -> tuple[f
     """Limits that show one band ``(y, x)`` well: all but its darkest and brightest percent, from a sample of pixels."""
     lazy: Any = band
     step = max(1, max(lazy.shape) // 512)
-    values = np.asarray(lazy[::step, ::step])
+    sample = lazy[::step, ::step]
+    if isinstance(sample, da.Array):  # not by np.asarray: dask's callbacks are global, napari's fail in two threads
+        sample = sample.compute(callbacks=(), scheduler="threads")
+    values = np.asarray(sample)
     values = values[np.isfinite(values) & (values != nodata)] if nodata is not None else values[np.isfinite(values)]
     if values.size == 0:
         return 0.0, 1.0

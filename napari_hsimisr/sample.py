@@ -9,11 +9,12 @@ from hsimisr.io.open import open_cube, open_frames
 from napari_hsimisr.layers import LayerData, frame_layers
 
 FOLDER = Path(__file__).parent / "sample_data"
+FRAMES = FOLDER / "frames.npz"
 
 
 def sample_frames() -> list[LayerData]:
     """One layer per frame."""
-    return frame_layers(open_frames([FOLDER / "frames.npz"]).frames)
+    return frame_layers(open_frames([FRAMES]).frames)
 
 
 def sample_truth() -> Cube:

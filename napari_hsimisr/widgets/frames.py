@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari.layers import Image
-from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHeaderView, QTreeWidget, QTreeWidgetItem, QVBoxLayout, QWidget
 
 from hsimisr.physics.types import FrameMotion
@@ -11,10 +11,16 @@ from napari_hsimisr.app import connect
 from napari_hsimisr.session import Session
 
 LAYER = Qt.ItemDataRole.UserRole
+LEAST_HEIGHT = 110  # screen pixels: the head and four frames
 
 
 class FrameList(QWidget):
-    """Frames with a box each, their shifts once known, and the choice of the reference."""
+    """Frames with a box each, their shifts once known, and the choice of the reference.
+
+    `chosen` tells that a person selects another frame, or that the selected one has gone.
+    """
+
+    chosen = Signal()
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -26,6 +32,7 @@ class FrameList(QWidget):
             self._tree.header().setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         self._tree.header().setStretchLastSection(False)
         self._tree.setToolTip("Untick a frame to leave it out. Shifts are those found by the last run.")
+        self._tree.setMinimumHeight(LEAST_HEIGHT)
         self._reference = QComboBox()
         self._reference.setToolTip("Its pixel grid defines the coordinates; the refined cube lies on it.")
 
@@ -33,22 +40,38 @@ class FrameList(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._tree)
         row = QFormLayout()
-        row.addRow("Reference", self._reference)
+        row.addRow("R&eference", self._reference)
         layout.addLayout(row)
 
         self._tree.itemChanged.connect(self._toggle)
+        self._tree.currentItemChanged.connect(lambda: self.chosen.emit())
         self._reference.activated.connect(self._choose)
         for changed in (session.frames_changed, session.motions_changed):
             connect(self, changed, self.refresh)
         self.refresh()
 
+    @property
+    def layer(self) -> Image | None:
+        """The frame that is selected."""
+        item = self._tree.currentItem()
+        return None if item is None else item.data(0, LAYER)
+
+    def choose(self, layer: Image) -> None:
+        """Select a frame."""
+        for item in self._items():
+            if item.data(0, LAYER) is layer:
+                self._tree.setCurrentItem(item)
+
     def refresh(self) -> None:
         """Show the session's frames as they are now."""
-        session = self._session
+        session, before = self._session, self.layer
         with QSignalBlocker(self._tree), QSignalBlocker(self._reference):
             if [item.data(0, LAYER) for item in self._items()] != session.frames:
                 self._tree.clear()  # never while a box of it is being ticked: that item would be deleted in mid-change
                 self._tree.addTopLevelItems([_new_item(layer) for layer in session.frames])
+                choice = before if before in session.frames else session.reference
+                if choice is not None:
+                    self.choose(choice)
             for item in self._items():
                 layer = item.data(0, LAYER)
                 _update(item, layer, layer in session.included, session.motions.get(layer))
@@ -57,6 +80,8 @@ class FrameList(QWidget):
                 self._reference.addItem(layer.name, layer)
             if session.reference is not None:
                 self._reference.setCurrentIndex(session.included.index(session.reference))
+        if self.layer is not before:
+            self.chosen.emit()
 
     def _items(self) -> list[QTreeWidgetItem]:
         return [self._tree.topLevelItem(row) for row in range(self._tree.topLevelItemCount())]

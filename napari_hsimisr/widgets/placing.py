@@ -10,10 +10,15 @@ def tabify_with_ours(widget: QWidget) -> None:
     dock, window = widget.parentWidget(), widget.window()
     if not isinstance(dock, QDockWidget) or not isinstance(window, QMainWindow) or dock.isFloating():
         return
+    if any(map(_is_ours, window.tabifiedDockWidgets(dock))):
+        return
     side = window.dockWidgetArea(dock)
     for other in window.findChildren(QDockWidget):
-        ours = type(other.widget()).__module__.startswith(__package__)
-        if other is not dock and ours and window.dockWidgetArea(other) == side and not other.isHidden():
+        if other is not dock and _is_ours(other) and window.dockWidgetArea(other) == side and not other.isHidden():
             window.tabifyDockWidget(other, dock)
             dock.raise_()
             return
+
+
+def _is_ours(dock: QDockWidget) -> bool:
+    return type(dock.widget()).__module__.startswith(__package__)

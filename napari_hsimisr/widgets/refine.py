@@ -1,4 +1,4 @@
-"""The Refine dock: frames, knobs, run on the view, a region or the whole frame, progress, cancel and finished runs."""
+"""The Refine dock: knobs, run on the view, a region or everything, progress, cancel and finished runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from napari_hsimisr.session import Status
 from napari_hsimisr.widgets.ask import ask_about
 from napari_hsimisr.widgets.fold import Fold
 from napari_hsimisr.widgets.form import ModelForm
-from napari_hsimisr.widgets.frames import FrameList
 from napari_hsimisr.widgets.heldout_plot import HeldOutPlot
 from napari_hsimisr.widgets.layout import group, row, scrolled
 from napari_hsimisr.widgets.presets import PresetChoice
@@ -37,7 +36,7 @@ METHODS = ("register_", "subspace", "invert", "refine", "adapt", "diffuse", "unc
 
 
 class RefineWidget(QWidget):
-    """Draws the session's frames and the config's knobs, and asks the session to refine."""
+    """Draws the config's knobs, and asks the session to refine."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
@@ -60,7 +59,6 @@ class RefineWidget(QWidget):
         for moved in (camera.center, camera.zoom):
             connect(self, moved, self._run_soon)
         self.live.toggled.connect(self._run_soon)
-        self.aligned.toggled.connect(self.session.show_aligned)
         self.run_view_button.clicked.connect(self.run_view)
         self.run_region_button.clicked.connect(self.run_region)
         self.run_whole_button.clicked.connect(self.run_whole)
@@ -70,7 +68,6 @@ class RefineWidget(QWidget):
         connect(self, self.session.progressed, self._show_progress)
         connect(self, self.session.heldout_checked, self.heldout.add)
         connect(self, self.session.status_changed, self.status.show_status)
-        connect(self, self.session.aligned_changed, self._show_aligned)
         connect(self, self.session.busy_changed, self._show_busy)
         connect(self, self.session.knobs_given, self._take_knobs)
 
@@ -167,9 +164,6 @@ class RefineWidget(QWidget):
         self.progress.setValue(event.step)
         self.progress.setFormat(f"{event.stage}: {event.message or '%v of %m'}")
 
-    def _show_aligned(self, aligned: bool) -> None:
-        self.aligned.setChecked(aligned)
-
     def _show_busy(self, busy: bool) -> None:
         self.cancel_button.setEnabled(busy)
         self.progress.setRange(0, 0 if busy else 1)
@@ -179,8 +173,6 @@ class RefineWidget(QWidget):
     def _draw(self) -> None:
         self.live = QCheckBox("Follow the view and the knobs")
         self.live.setToolTip("Refine again whenever the canvas or a setting has come to rest.")
-        self.aligned = QCheckBox("Show frames aligned", checked=True)
-        self.aligned.setToolTip("Place every frame where registration found it; untick to see them pixel on pixel.")
         self.run_view_button = QPushButton("Refine view")
         self.run_view_button.setToolTip("Refine the part of the reference frame that is on the canvas.")
         self.run_region_button = QPushButton("Refine region")
@@ -196,9 +188,8 @@ class RefineWidget(QWidget):
 
         knobs = QWidget()
         layout = QVBoxLayout(knobs)
-        layout.addWidget(group("Frames", FrameList(self.session), self.aligned), 3)
         layout.addWidget(group("Observation", self.basic.native))
-        layout.addWidget(group("Methods", row(QLabel("Preset"), self.preset), scrolled(self.methods.native)), 4)
+        layout.addWidget(group("Methods", row(QLabel("Preset"), self.preset), self.methods.native))
         outer = QVBoxLayout(self)
         outer.addWidget(scrolled(knobs), 1)
         outer.addWidget(self.live)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from qtpy.QtCore import QSettings
 
 from napari_hsimisr.demo import Demo
 from napari_hsimisr.sample import sample_frames
@@ -27,6 +28,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def screen() -> None:
     if os.environ.get("QT_QPA_PLATFORM") == "offscreen":
         pytest.fail("QT_QPA_PLATFORM=offscreen draws no canvas; unset it, Xvfb does without a display")
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Nothing that the user opened lately is touched."""
+    folder = str(tmp_path_factory.mktemp("settings"))
+    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)
 
 
 @pytest.fixture

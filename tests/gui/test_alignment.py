@@ -347,11 +347,11 @@ def test_the_docks_share_what_is_known(demo: Demo) -> None:
     demo.refine_everything()
     layer = demo.viewer.layers["frames#2"]
     demo.alignment.table.choose(layer)
-    demo.refine.aligned.setChecked(False)
+    demo.frames.aligned.setChecked(False)
     demo.alignment.adjust_button.click()
-    assert demo.refine.aligned.isChecked()
+    assert demo.frames.aligned.isChecked()
     demo.alignment.nudge((0.0, 0.25))
-    row = demo.refine.findChild(QWidget, "frames").topLevelItem(2)
+    row = demo.frames.findChild(QWidget, "frames").topLevelItem(2)
     assert float(row.text(2)) == pytest.approx(demo.refine.session.motions[layer].shift[1], abs=1e-3)
     demo.refine.basic.rows["scale"].value = 3
     assert demo.refine.session.config.scale == 3

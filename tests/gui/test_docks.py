@@ -213,11 +213,11 @@ def test_a_dock_can_be_closed_and_the_others_go_on(demo: Demo, qapp) -> None:
     QTest.mouseClick(canvas_of(demo), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place_of(demo, (9, 9)))
     wait(0.2)
     assert session.result is not None
-    assert app._shared[demo.viewer].docks == 3
+    assert app._shared[demo.viewer].docks == 4
 
 
 def test_frames_that_are_added_and_removed_appear_in_the_list(demo: Demo) -> None:
-    tree = demo.refine.findChild(QWidget, "frames")
+    tree = demo.frames.findChild(QWidget, "frames")
     assert tree.topLevelItemCount() == 8
     demo.viewer.layers.remove("frames#7")
     assert tree.topLevelItemCount() == 7

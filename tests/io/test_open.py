@@ -11,7 +11,7 @@ import pytest
 
 from hsimisr.cube import Cube, CubeSource
 from hsimisr.errors import ReadError, StackError
-from hsimisr.io.open import open_cube, open_frames, parse_spec
+from hsimisr.io.open import open_cube, open_frames, open_readable, parse_spec
 from hsimisr.io.write import write_cube
 
 
@@ -116,3 +116,17 @@ def test_an_array_name_where_there_is_only_one(image, tmp_path):
     write_frames(tmp_path, image, ["scene.tif"])
     with pytest.raises(ReadError, match="without :cube"):
         open_cube(f"{tmp_path / 'scene.tif'}:cube")
+
+
+def test_what_can_be_read_is_opened_and_errors_stand_in_the_place_of_the_rest(tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for name in ("1.npy", "3.npy"):
+        np.save(folder / name, np.ones((4, 5, 6)))
+    (folder / "2.npy").write_bytes(b"\x93NUMPY")
+    np.save(tmp_path / "last.npy", np.ones((4, 5, 6)))
+    found = list(open_readable([folder, tmp_path / "absent.npy", tmp_path / "last.npy"]))
+    names = [str(each) if isinstance(each, ReadError) else each.name for each in found]
+    assert (names[0], names[2], names[4]) == ("1", "3", "last")
+    assert "2.npy" in names[1]
+    assert "absent.npy: no such file" in names[3]

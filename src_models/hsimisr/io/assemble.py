@@ -19,6 +19,9 @@ from hsimisr.io.record import refine
 from hsimisr.io.stored import BandTable, Stored
 from hsimisr.io.wavelengths import to_nanometres
 
+DAMAGED = (OSError, ValueError, RuntimeError, EOFError, zlib.error, struct.error)
+"""What reading the data of a damaged file may raise."""
+
 
 def orient(stored: Stored) -> Stored:
     """The same array with the axes ``(band, y, x)`` or ``(frame, band, y, x)``, and a note where they were guessed."""
@@ -79,7 +82,7 @@ def to_cube(oriented: Stored, source: CubeSource) -> Cube:
     bad = fields.pop("bad")
     try:
         empty = empty_bands(data, fields["nodata"])
-    except (OSError, ValueError, RuntimeError, EOFError, zlib.error, struct.error) as error:
+    except DAMAGED as error:
         raise ReadError(f"{path}: its data cannot be decoded ({error}); it is damaged, copy it again") from error
     if empty.all():
         raise ReadError(f"{path}: holds no data: every value of {name} is zero, NaN or nodata; take another file")

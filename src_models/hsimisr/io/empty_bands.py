@@ -10,7 +10,9 @@ import numpy.typing as npt
 from dask.base import compute
 
 WINDOW = 64  # side of a sampled window, pixels
-HERE = "threads"  # even in a worker of a cluster, whose tasks would else go through its scheduler
+HERE = {"scheduler": "threads", "callbacks": ()}
+"""Even in a worker of a cluster, whose tasks would else go through its scheduler; without dask's callbacks, which are
+global: napari's fail when two threads read."""
 
 Mask = npt.NDArray[np.bool_]
 
@@ -23,15 +25,15 @@ def empty_bands(data: da.Array, nodata: float | None) -> Mask:
     """
     height, width = data.shape[1:]
     if height * width <= 5 * WINDOW**2:
-        return _empty(np.asarray(data.compute(scheduler=HERE)), nodata)
+        return _empty(np.asarray(data.compute(**HERE)), nodata)
     centres = [(0.5, 0.5), (0.25, 0.25), (0.25, 0.75), (0.75, 0.25), (0.75, 0.75)]
     windows = [data[:, _window(y, height), _window(x, width)] for y, x in centres]
-    empty = np.logical_and.reduce([_empty(np.asarray(w), nodata) for w in compute(*windows, scheduler=HERE)])
+    empty = np.logical_and.reduce([_empty(np.asarray(w), nodata) for w in compute(*windows, **HERE)])
     if not empty.all():
         return np.asarray(empty)
     rows, columns = data.numblocks[1:]
     for row, column in product(range(rows), range(columns)):
-        empty = _empty(np.asarray(data.blocks[:, row, column].compute(scheduler=HERE)), nodata)
+        empty = _empty(np.asarray(data.blocks[:, row, column].compute(**HERE)), nodata)
         if not empty.all():
             break
     return np.asarray(empty)

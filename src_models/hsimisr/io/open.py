@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +68,29 @@ def open_cubes(specs: Sequence[Spec], bands_as_frames: bool = False) -> list[Cub
             sources = [replace(source, index=k) for k in range(frame_count(stored, source.bands_as_frames))]
         cubes.extend(to_cube(stored, each) for each in sources)
     return cubes
+
+
+def open_readable(specs: Sequence[Spec], bands_as_frames: bool = False) -> Iterator[Cube | ReadError]:
+    """Open cubes one after another, as `open_cubes` does; an error stands in the place of what cannot be read.
+
+    So one damaged file hides no other.
+    """
+    for spec in specs:
+        try:
+            sources = sources_of(spec)
+        except ReadError as error:
+            yield error
+            continue
+        except OSError as error:
+            yield ReadError(f"{spec}: cannot be read: {error.strerror or error}")
+            continue
+        for source in sources:
+            try:
+                yield from open_cubes([source], bands_as_frames)
+            except ReadError as error:
+                yield error
+            except OSError as error:
+                yield ReadError(f"{source}: cannot be read: {error.strerror or error}")
 
 
 def sources_of(spec: Spec) -> list[CubeSource]:
