@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QDockWidget, QMainWindow, QPushButton, QShortcut, QWi
 
 from napari_hsimisr.app import docks_of
 from napari_hsimisr.widgets.alignment import AlignmentWidget
+from napari_hsimisr.widgets.export import ExportWidget
 from napari_hsimisr.widgets.frames_dock import FramesWidget
 from napari_hsimisr.widgets.quality import QualityWidget
 from napari_hsimisr.widgets.refine import RefineWidget
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
     import napari
 
 PLUGIN = "Hyperspectral super-resolution"  # as the menu of plugins has it: its entries know docks by their names
-RIGHT = {"Frames": FramesWidget, "Alignment": AlignmentWidget, "Refine": RefineWidget, "Quality": QualityWidget}
+RIGHT = {
+    "Frames": FramesWidget,
+    "Alignment": AlignmentWidget,
+    "Refine": RefineWidget,
+    "Quality": QualityWidget,
+    "Export": ExportWidget,
+}
 BELOW = {"Spectra": SpectraWidget}
 BELOW_SHARE = 0.3
 """Height of the dock below over that of the window."""
@@ -35,7 +42,7 @@ class Workbench:
         missing = [title for title, kind in {**RIGHT, **BELOW}.items() if _find(viewer, kind) is None]
         for title in missing:
             self._open(title)
-        self.frames, self.alignment, self.refine, self.quality = map(self._get, RIGHT.values())
+        self.frames, self.alignment, self.refine, self.quality, self.export = map(self._get, RIGHT.values())
         self.spectra = self._get(SpectraWidget)
         window = self.refine.window()
         if isinstance(window, QMainWindow):
@@ -46,7 +53,7 @@ class Workbench:
     def bring_to_front(self) -> None:
         """Show every dock; of the tabs, the one to begin with."""
         first = self.refine if self.refine.session.frames else self.frames
-        for widget in (self.frames, self.alignment, self.refine, self.quality, self.spectra, first):
+        for widget in (self.frames, self.alignment, self.refine, self.quality, self.export, self.spectra, first):
             dock = _dock_of(widget)
             dock.show()
             dock.raise_()
