@@ -15,11 +15,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from hsimisr.report.verdicts import verdict_brief
 from napari_hsimisr.app import connect
 from napari_hsimisr.history import Run
 from napari_hsimisr.run_pair import RunPair, Way
 from napari_hsimisr.session import Session
-from napari_hsimisr.verdicts import verdict_brief
 from napari_hsimisr.widgets.layout import row
 
 NUMBER = Qt.ItemDataRole.UserRole
