@@ -14,7 +14,7 @@ from napari_hsimisr import app
 from napari_hsimisr.demo import Demo, wait, wait_until
 from napari_hsimisr.workbench import CANCEL_KEYS, REFINE_KEYS, Workbench
 
-TITLES = ("Frames", "Alignment", "Refine", "Quality", "Spectra")
+TITLES = ("Frames", "Alignment", "Refine", "Quality", "Export", "Spectra")
 NAMES = {f"{title} (Hyperspectral super-resolution)" for title in TITLES}
 RIGHT, BELOW = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
 
@@ -46,7 +46,7 @@ def test_the_menu_opens_every_dock_at_its_place_and_goes(viewer: napari.Viewer) 
     bench = Workbench(viewer)
     window = bench.refine.window()
     assert isinstance(window, QMainWindow)
-    tabs = [bench.frames, bench.alignment, bench.refine, bench.quality]
+    tabs = [bench.frames, bench.alignment, bench.refine, bench.quality, bench.export]
     assert {window.dockWidgetArea(dock_of(widget)) for widget in tabs} == {RIGHT}
     assert set(window.tabifiedDockWidgets(dock_of(bench.frames))) == {dock_of(widget) for widget in tabs[1:]}
     assert window.dockWidgetArea(dock_of(bench.spectra)) == BELOW
@@ -54,7 +54,7 @@ def test_the_menu_opens_every_dock_at_its_place_and_goes(viewer: napari.Viewer) 
     assert bench.refine.visibleRegion().isEmpty()
     assert bench.spectra.isVisible()
     assert len({widget.session for widget in (*tabs, bench.spectra)}) == 1
-    assert app._shared[viewer].docks == 5
+    assert len(app.docks_of(viewer)) == len(TITLES)
 
 
 def test_it_fits_a_laptop_whichever_tab_is_in_front(viewer: napari.Viewer) -> None:
@@ -64,7 +64,7 @@ def test_it_fits_a_laptop_whichever_tab_is_in_front(viewer: napari.Viewer) -> No
     wait_until(lambda: not bench.frames.opener.busy)
     window = bench.refine.window()
     (canvas,) = (w for w in window.findChildren(QWidget) if type(w).__name__ == "CanvasBackendDesktop")
-    for widget in (bench.frames, bench.alignment, bench.refine, bench.quality):
+    for widget in (bench.frames, bench.alignment, bench.refine, bench.quality, bench.export):
         dock_of(widget).raise_()
         wait(0.2)
         assert (window.width(), window.height()) == (1366, 768)
@@ -80,19 +80,19 @@ def test_a_second_call_opens_nothing_and_brings_hidden_docks_back(viewer: napari
     assert set(viewer.window.dock_widgets) == NAMES
     assert bench.spectra.isVisible()
     assert not bench.frames.visibleRegion().isEmpty()
-    assert app._shared[viewer].docks == 5
+    assert len(app.docks_of(viewer)) == len(TITLES)
 
 
 def test_docks_that_were_opened_one_by_one_or_closed_are_found(viewer: napari.Viewer) -> None:
     _, refine = viewer.window.add_plugin_dock_widget("napari-hsimisr", "Refine")
     bench = Workbench(viewer)
     assert bench.refine is refine
-    assert len(viewer.window.dock_widgets) == 5
+    assert len(viewer.window.dock_widgets) == len(TITLES)
     viewer.window.remove_dock_widget(bench.quality)
     again = Workbench(viewer)
     assert again.quality is not bench.quality
     assert again.frames is bench.frames
-    assert len(viewer.window.dock_widgets) == 5
+    assert len(viewer.window.dock_widgets) == len(TITLES)
 
 
 def test_keys_refine_and_cancel_while_another_tab_is_in_front(demo: Demo) -> None:
