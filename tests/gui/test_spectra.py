@@ -222,6 +222,9 @@ def test_a_region_is_drawn_and_followed(bench: Bench) -> None:
     labels = bench.viewer.add_labels(np.zeros((48, 48), int), name="marked")
     dock.tools.region.setCurrentText("marked")
     wait_until(lambda: "holds the centre of no pixel" in dock.status.text())
+    assert dock.reading.region is None
+    bench.click(PIXEL)  # pins are shown nevertheless
+    assert dock.readout is not None
     labels.fill((5, 5), 2)
     labels.selected_label = 2
     wait_until(lambda: "region: 2304 pixels" in dock.status.text())
@@ -299,6 +302,7 @@ def test_a_table_that_was_saved_can_be_opened_as_a_library(bench: Bench, tmp_pat
     dock.spectra.open_library(tmp_path / "far.csv")
     wait_until(lambda: "far.csv" in dock.panel.title.text())
     wait_until(lambda: dock.panel.list.count() == 0)
+    assert "the library has none of these bands" in dock.status.text()
 
 
 def test_the_dock_takes_its_listeners_along(bench: Bench, qapp) -> None:
