@@ -9,6 +9,7 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
+from hsimisr.errors import StackError
 from hsimisr.spectra.continuum import continuum
 from hsimisr.spectra.library import SpectralLibrary
 from hsimisr.spectra.match import angles, best_matches, brightness
@@ -69,12 +70,14 @@ class Reading:
         region: what the region shows, or None.
         found: entries of the library, the nearest to the current pin first, then others that are to be drawn.
         box: pixels along the side of the square that pins average.
+        problem: why there is no region, if one was asked for.
     """
 
     pins: tuple[tuple[Pin, Readout], ...] = ()
     region: Readout | None = None
     found: tuple[Found, ...] = ()
     box: int = 1
+    problem: str = ""
 
     @property
     def current(self) -> Readout | None:
@@ -88,10 +91,13 @@ class Reading:
     def angles(self) -> list[tuple[Pin, float]]:
         """Spectral angle, degrees, of the current pin to each of the others."""
         main = None if self.current is None else self.current.main
-        others = [(pin, readout.main) for pin, readout in self.pins[:-1] if readout.main is not None]
-        if main is None or not others:
+        if main is None:
             return []
-        found, _ = angles(main.values, np.stack([other.values for _, other in others if other is not None]))
+        others = [(pin, readout.main.values) for pin, readout in self.pins[:-1] if readout.main is not None]
+        others = [(pin, values) for pin, values in others if values.shape == main.values.shape]
+        if not others:
+            return []
+        found, _ = angles(main.values, np.stack([values for _, values in others]))
         return [(pin, float(angle)) for (pin, _), angle in zip(others, found, strict=True)]
 
 
@@ -105,14 +111,17 @@ class ReadingPlan:
     fwhm: npt.NDArray[np.float64] | None
     entries: frozenset[int]
     box: int
+    problem: str = ""
 
     def read(self) -> Reading:
         """Read it; raises what reading a cube raises."""
-        reading = Reading(
-            tuple((pin, plan.read()) for pin, plan in self.pins),
-            None if self.region is None else self.region.read(),
-            box=self.box,
-        )
+        region, problem = None, self.problem
+        try:
+            region = None if self.region is None else self.region.read()
+        except StackError as error:  # the pins are shown nevertheless
+            problem = str(error)
+        pins = tuple((pin, plan.read()) for pin, plan in self.pins)
+        reading = Reading(pins, region, box=self.box, problem=problem)
         return replace(reading, found=self._matches(reading.base))
 
     def _matches(self, readout: Readout | None) -> tuple[Found, ...]:

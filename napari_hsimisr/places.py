@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,10 +54,14 @@ def place_of_grid(grid: Grid, reference: Image) -> Place:
     return Place(to_hr @ place_of(reference).from_world)
 
 
-def frame_places(session: Session) -> Iterator[tuple[Image, Cube, Place]]:
-    """The frames that take part: read through their motion once there is one, else where they lie on the canvas."""
+def frame_places(session: Session, layers: Sequence[Image] | None = None) -> Iterator[tuple[Image, Cube, Place]]:
+    """The frames that take part: read through their motion once there is one, else where they lie on the canvas.
+
+    Args:
+        layers: the frames to ask for; all by default.
+    """
     motion_reference = session.motion_reference
-    for layer in session.included:
+    for layer in session.included if layers is None else layers:
         cube, motion = cube_of(layer), session.motions.get(layer)
         if cube is None or (motion is not None and motion.excluded):
             continue

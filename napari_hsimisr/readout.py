@@ -115,20 +115,27 @@ def plan_readout(session: Session, world: Point | None = None, box: int = 1, *, 
     if world is None or session.reference is None:
         return None
     frames = []
-    for layer, cube, place in frame_places(session):
+    for layer, cube, place in frame_places(session, [session.reference] if brief else None):
         y, x = place.pixels(world).tolist()
         frames.append((layer, cube, (y, x)))
     if not frames:
         return None
     estimated = session.reference if session.request is None else session.request.reference_layer
     point = pixel_at(estimated, (0.0, *world))
-    baseline = None if session.result is None else session.result.baseline
     reference, first, _ = next((frame for frame in frames if frame[0] is session.reference), frames[0])
+    estimate, baseline = estimates_of(session, first)
     if brief:
-        covered = session.estimate is not None and hr_index(point, session.estimate.grid) is not None
-        frames = [] if covered else [frame for frame in frames if frame[0] is reference]
+        frames = [] if estimate is not None and hr_index(point, estimate.grid) is not None else frames
     named = tuple((layer.name, cube, where) for layer, cube, where in frames)
-    return Plan(point, (reference.name, first), named, baseline, session.estimate, box)
+    return Plan(point, (reference.name, first), named, baseline, estimate, box)
+
+
+def estimates_of(session: Session, reference: Cube) -> tuple[Estimate | None, Estimate | None]:
+    """What is refined and the baseline, as far as they are there and have the bands of the reference."""
+    refined = session.estimate
+    if refined is None or refined.subspace.bands != reference.bands:
+        return None, None
+    return refined, None if session.result is None else session.result.baseline
 
 
 def interpolate(cube: Cube, point: Point, box: int = 1) -> Spectrum | None:

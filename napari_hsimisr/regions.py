@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import dask.array as da
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels, Layer, Shapes
@@ -16,7 +17,7 @@ from hsimisr.spectra.moments import Moments
 from hsimisr.spectra.polygon import pixels_inside
 from napari_hsimisr.counterpart import refined_rows, strips
 from napari_hsimisr.places import Place, Points, frame_places, place_of, place_of_grid
-from napari_hsimisr.readout import BASELINE, REFINED, Curve, Readout
+from napari_hsimisr.readout import BASELINE, REFINED, Curve, Readout, estimates_of
 from napari_hsimisr.session import Session
 
 ROUND = 64
@@ -42,13 +43,16 @@ class Labelled:
     """The pixels ``(..., h, w)`` of a Labels layer that carry a label, on any of its planes."""
 
     name: str
-    labels: npt.NDArray[np.integer]
+    labels: npt.NDArray[np.integer] | da.Array
     label: int
     place: Place
 
     def pixels(self, place: Place, shape_yx: tuple[int, int]) -> Window | None:
         """The pixels of an image whose centre lies on such a pixel, or None."""
-        marked = np.asarray(self.labels) == self.label
+        labels = self.labels
+        if isinstance(labels, da.Array):
+            labels = labels.compute(callbacks=(), scheduler="threads")  # as cubes are read
+        marked = np.asarray(labels) == self.label
         marked = marked.any(tuple(range(marked.ndim - 2)))
         found = np.argwhere(marked)
         if not len(found):
@@ -137,6 +141,8 @@ def region_of(layer: Layer) -> Region:
     Raises:
         StackError: there is none, or it encloses nothing.
     """
+    if layer.multiscale:
+        raise StackError(f"{layer.name}: has several resolutions; use a Labels layer with one")
     if isinstance(layer, Labels):
         label = int(layer.selected_label)
         return Labelled(f"{layer.name}, label {label}", layer.data, label, place_of(layer))
@@ -159,10 +165,12 @@ def region_of(layer: Layer) -> Region:
 def plan_region(session: Session, layer: Layer) -> RegionPlan | None:
     """The region of a layer, or None without frames; raises as `region_of` does."""
     reference = session.reference
-    frames = [(cube, place) for frame, cube, place in frame_places(session) if frame is reference]
-    if reference is None or not frames:
+    if reference is None:
+        return None
+    frames = [(cube, place) for _, cube, place in frame_places(session, [reference])]
+    if not frames:
         return None
     region, (cube, place) = region_of(layer), frames[0]
-    request, estimate, result = session.request, session.estimate, session.result
+    request, (estimate, baseline) = session.request, estimates_of(session, cube)
     where = None if request is None or estimate is None else place_of_grid(estimate.grid, request.reference_layer)
-    return RegionPlan(region, cube, place, estimate, None if result is None else result.baseline, where)
+    return RegionPlan(region, cube, place, estimate, baseline, where)

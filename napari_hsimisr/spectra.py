@@ -18,7 +18,7 @@ from napari_hsimisr.curves import Drawn, Reading, ReadingPlan, Way
 from napari_hsimisr.layers import cube_of
 from napari_hsimisr.pins import World
 from napari_hsimisr.readout import Readout, plan_readout
-from napari_hsimisr.regions import RegionPlan, plan_region
+from napari_hsimisr.regions import plan_region
 from napari_hsimisr.session import Session
 from napari_hsimisr.spectra_table import write_table
 
@@ -67,9 +67,13 @@ class Spectra(QObject):
             plan = plan_readout(self._session, pin.world, self.box, brief=pin is not pins.current)
             if plan is not None:
                 plans.append((pin, plan))
-        self._reader.request(
-            ReadingPlan(tuple(plans), self._plan_region(), self.library, self._fwhm(), self.entries, self.box).read
-        )
+        region, problem = None, ""
+        try:
+            region = None if self._region is None else plan_region(self._session, self._region)
+        except HsimisrError as error:
+            problem = str(error)
+        plan = ReadingPlan(tuple(plans), region, self.library, self._fwhm(), self.entries, self.box, problem)
+        self._reader.request(plan.read)
 
     def choose_region(self, layer: Layer | None) -> None:
         """Read the region of a layer from now on, also when it is drawn or placed anew; None for no region."""
@@ -115,15 +119,6 @@ class Spectra(QObject):
         self.choose_region(None)
         for reader in (self._reader, self._under_mouse, self._files):
             reader.close()
-
-    def _plan_region(self) -> RegionPlan | None:
-        if self._region is None:
-            return None
-        try:
-            return plan_region(self._session, self._region)
-        except HsimisrError as error:
-            self.failed.emit(str(error))
-            return None
 
     def _fwhm(self) -> npt.NDArray[np.float64] | None:
         cube = cube_of(self._session.reference)

@@ -143,7 +143,8 @@ class SpectraWidget(QWidget):
         self.panel.show_found(reading.found, self.spectra.entries)
         self._follow_slider()
         missing = self.way in (Way.DIFFERENCE, Way.RATIO) and reading.base is not None and not drawn
-        self.status.show_status(Status(NO_BASELINE if missing else self._summary(reading)))
+        text = reading.problem or (NO_BASELINE if missing else self._summary(reading))
+        self.status.show_status(Status(text, error=bool(reading.problem)))
 
     def _summary(self, reading: Reading) -> str:
         if reading.base is None:
@@ -157,6 +158,8 @@ class SpectraWidget(QWidget):
             parts += [f"spectral angle to {other.name}: {angle:.2f}°" for other, angle in reading.angles()]
         if reading.region is not None and reading.region.main is not None:
             parts.append(f"region: {reading.region.main.count} pixels")
+        if self.spectra.library is not None and not reading.found:
+            parts.append("the library has none of these bands")
         return "   ·   ".join([*parts, "shaded: bands without usable data"])
 
     def _preview(self, readout: Readout | None) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import dask.array as da
 import napari
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from qtpy.QtSvg import QSvgRenderer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
 
-from hsimisr.cube import FrameStack
+from hsimisr.cube import Cube, FrameStack
 from hsimisr.io.open import open_frames
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.events import Finished, Result, Sink
@@ -222,6 +224,9 @@ def test_a_region_is_drawn_and_followed(bench: Bench) -> None:
     labels = bench.viewer.add_labels(np.zeros((48, 48), int), name="marked")
     dock.tools.region.setCurrentText("marked")
     wait_until(lambda: "holds the centre of no pixel" in dock.status.text())
+    assert dock.reading.region is None
+    bench.click(PIXEL)  # pins are shown nevertheless
+    assert dock.readout is not None
     labels.fill((5, 5), 2)
     labels.selected_label = 2
     wait_until(lambda: "region: 2304 pixels" in dock.status.text())
@@ -231,6 +236,32 @@ def test_a_region_is_drawn_and_followed(bench: Bench) -> None:
     bench.viewer.layers.remove(labels)
     wait_until(lambda: dock.reading.region is None)
     assert dock.tools.region.currentText() == "none"
+
+
+def test_previews_and_regions_are_not_read_on_the_gui_thread(qapp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "Engine", NoEngine)
+    readers: set[int] = set()
+
+    def read(block: np.ndarray) -> np.ndarray:
+        readers.add(threading.get_ident())
+        return block
+
+    viewer = napari.Viewer()
+    data = da.from_array(np.random.default_rng(0).normal(size=(6, 20, 20)).astype(np.float32), chunks=(6, 5, 5))
+    for array, attributes, _ in frame_layers([Cube(data.map_blocks(read, dtype=np.float32), name="slow")]):
+        viewer.add_image(array, **attributes)
+    dock = SpectraWidget(viewer)
+    viewer.window.add_dock_widget(dock)
+    labels = viewer.add_labels(np.ones((20, 20), int))
+    wait(0.2)
+    readers.clear()
+    dock.spectra.hover((7.0, 8.0))
+    wait_until(dock.plot.preview.isVisible)
+    assert readers
+    dock.tools.region.setCurrentText(labels.name)
+    wait_until(lambda: "region: 400 pixels" in dock.status.text())
+    assert threading.get_ident() not in readers
+    viewer.close()
 
 
 def test_a_library_lists_its_nearest_entries_and_draws_them(bench: Bench, shared_data: Path, tmp_path: Path) -> None:
@@ -299,6 +330,7 @@ def test_a_table_that_was_saved_can_be_opened_as_a_library(bench: Bench, tmp_pat
     dock.spectra.open_library(tmp_path / "far.csv")
     wait_until(lambda: "far.csv" in dock.panel.title.text())
     wait_until(lambda: dock.panel.list.count() == 0)
+    assert "the library has none of these bands" in dock.status.text()
 
 
 def test_the_dock_takes_its_listeners_along(bench: Bench, qapp) -> None:

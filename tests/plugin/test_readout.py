@@ -10,6 +10,9 @@ from hsimisr.geometry import View, translation
 from hsimisr.physics.types import FrameMotion, hr_index
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.events import Finished
+from napari_hsimisr.curves import Reading, Way, curves_of
+from napari_hsimisr.layers import frame_layer
+from napari_hsimisr.pins import Pin
 from napari_hsimisr.places import Place
 from napari_hsimisr.readout import interpolate, joined, plan_readout
 from napari_hsimisr.view import world_at
@@ -146,3 +149,19 @@ def test_a_brief_readout_reads_no_more_than_one_curve(desk) -> None:
     outside = plan_readout(session, world_at(session.frames[0], (20.0, 5.0)), brief=True)
     assert outside is not None
     assert outside.read().main.label == "frame 0"  # type: ignore[union-attr]
+
+
+def test_a_reference_with_other_bands_than_the_result_is_read_alone(desk) -> None:
+    session = desk.session
+    session.refine(PipelineConfig(), whole=True)
+    session.handle(Finished(desk.jobs[0].number, desk.result()))
+    other = Cube.from_array(np.ones((5, H, W), np.float32), name="other")
+    data, attributes, _ = frame_layer(other)
+    session.choose_reference(desk.viewer.add_image(data, **attributes))
+    session.set_pin((8.0, 9.0))
+    plan = plan_readout(session)
+    assert plan is not None
+    readout = plan.read()
+    assert (readout.refined, len(readout.bad)) == (None, 5)
+    reading = Reading(((Pin(1, (8.0, 9.0)), readout),))
+    assert [each.curve.label for each in curves_of(reading, Way.VALUES)] == ["other"]

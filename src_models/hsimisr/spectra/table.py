@@ -47,7 +47,9 @@ def read(path: Path) -> SpectralLibrary:
     wavelengths, _, notes = to_nanometres(numbers[:, 0], unit.group(1) if unit else None)
     if wavelengths is None:
         raise ReadError(f"{path}: {'; '.join(notes)}; the first column must be wavelengths in nm or micrometres")
-    names = headings[1:] if headings else [f"spectrum {n}" for n in range(1, width)]
+    names = (
+        [" ".join(name.split()) for name in headings[1:]] if headings else [f"spectrum {n}" for n in range(1, width)]
+    )
     return SpectralLibrary(tuple(names), wavelengths, numbers[:, 1:].T, str(path))
 
 
