@@ -214,6 +214,19 @@ def test_cancel_stops_a_write_and_leaves_nothing(bench: Bench, result: Result, t
     wait_until(bench.dock.save_button.isEnabled)
 
 
+def test_a_dock_that_is_closed_stops_its_write(bench: Bench, result: Result, tmp_path: Path) -> None:
+    bench.finish(result)
+    writing = bench.dock.writing
+    ended = []
+    writing.ended.connect(lambda: ended.append(True))
+    bench.dock.save(tmp_path / "closed.zarr")
+    bench.viewer.window.remove_dock_widget(bench.dock)
+    bench.dock.deleteLater()
+    wait_until(lambda: bool(ended))
+    names = sorted(part.name for part in tmp_path.iterdir())
+    assert names in ([], ["closed.zarr", "closed.zarr.json"])  # all of it, or nothing
+
+
 def test_settings_go_out_and_come_back(
     bench: Bench, result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

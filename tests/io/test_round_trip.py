@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -155,3 +156,11 @@ def test_a_folder_that_is_no_zarr_store_is_not_replaced(cube: Cube, tmp_path: Pa
 def test_types_a_format_lacks_are_refused(suffix: str, tmp_path: Path) -> None:
     with pytest.raises(WriteError, match="float32"):
         write_cube(tmp_path / f"cube{suffix}", Cube.from_array(np.ones((2, 4, 4), np.float16)))
+
+
+@pytest.mark.parametrize("suffix", [".hdr", ".tif"])
+def test_what_the_disk_has_no_room_for_is_refused_before_it_is_begun(tmp_path: Path, suffix: str) -> None:
+    huge = Cube.from_array(da.zeros((1000, 10**6, 10**6), np.float32, chunks=10**5))
+    with pytest.raises(WriteError, match="make room"):
+        write_cube(tmp_path / f"huge{suffix}", huge)
+    assert list(tmp_path.iterdir()) == []

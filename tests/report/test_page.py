@@ -16,6 +16,9 @@ from hsimisr.geometry import View
 from hsimisr.physics.types import Registration
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.events import Result
+from hsimisr.pipeline.run import quiet_context
+from hsimisr.pipeline.tile_store import open_store
+from hsimisr.pipeline.tiled import refine_tiled
 from hsimisr.report.agreement import agreements
 from hsimisr.report.facts import sentences
 from hsimisr.report.page import write_report
@@ -65,7 +68,7 @@ def test_a_report_stands_alone_and_says_what_was_found(tmp_path: Path, result: R
 
 
 def test_the_pictures_show_the_scene_before_and_after(result: Result, stack: FrameStack) -> None:
-    before, after, *maps = pictures_of(result.estimate, stack.reference_frame)
+    before, after, *maps = pictures_of(result.estimate, stack.reference_frame, "refined")
     assert after.pixels.shape == (64, 64, 3)
     assert before.pixels.shape == (32, 32, 3)
     coarse = after.pixels.reshape(32, 2, 32, 2, 3).mean((1, 3))
@@ -82,7 +85,7 @@ def test_bands_without_colours_are_called_false(result: Result, stack: FrameStac
     one = replace(result.estimate, subspace=replace(result.estimate.subspace, bad=bad))
     index, name = bands_to_show(stack.reference_frame, one)
     assert (list(index), name.startswith("band 4")) == ([4], True)
-    assert len(list(pictures_of(one, stack.reference_frame))) == 4
+    assert len(list(pictures_of(one, stack.reference_frame, "refined"))) == 4
 
 
 def test_what_has_no_value_has_a_colour_of_its_own() -> None:
@@ -121,6 +124,14 @@ def test_the_words_are_those_of_the_case(result: Result) -> None:
     assert "does not tell" in words(determined_share=None)
     assert "did not support" in " ".join(sentences(result, FACTS, [], 0.0))
     assert "25% on average" in " ".join(sentences(result, FACTS, [], 0.25))
+    told = {"refine": [{"held_out_gain": 0.01, "reason": "supported"}]}
+    assert "decided" in " ".join(sentences(result, FACTS | {"learned": told}, [], 0.5))
+    told["diffuse"] = [{"held_out_gain": None, "reason": "one sample"}]
+    assert "A learned stage was not judged" in " ".join(sentences(result, FACTS | {"learned": told}, [], 0.5))
+    del told["refine"]
+    words_of_a_sample = " ".join(sentences(result, FACTS | {"learned": told}, [], 1.0))
+    assert "not judged by frames that were kept back (one sample)" in words_of_a_sample
+    assert "decided" not in words_of_a_sample
     alone = replace(result.scene, registration=Registration(result.scene.registration.frames[:1], 0))
     assert "One frame was used" in " ".join(sentences(replace(result, scene=alone), FACTS, [], None))
 
@@ -154,3 +165,15 @@ def test_methods_without_error_bars_have_a_report_too(tmp_path: Path, stack: Fra
     page = report(tmp_path, bare, stack)
     assert len(page.sources) == 2
     assert "does not tell which part" in page.text
+
+
+def test_a_result_of_tiles_has_the_same_report(tmp_path: Path, stack: FrameStack, result: Result) -> None:
+    (tmp_path / "tiles").mkdir()
+    store, _ = open_store(tmp_path / "tiles" / "a.zarr", View(0, 32, 0, 32), {})
+    store.keep_scene(result.scene)
+    tiles = refine_tiled(stack, PipelineConfig(), store, quiet_context("cpu"))
+    part = middle_of(tiles)
+    rounding = 4 * np.finfo(np.float32).eps * float(np.nanmax(result.estimate.bands()))
+    np.testing.assert_allclose(part.bands(), result.estimate.bands(), rtol=0, atol=rounding)
+    write_report(tmp_path / "a.html", tiles, stack)
+    assert len(Page((tmp_path / "a.html").read_text(encoding="utf-8")).sources) == 4

@@ -14,6 +14,7 @@ from hsimisr.errors import WriteError
 from hsimisr.io.compute import store
 from hsimisr.io.crs import map_info, to_wkt
 from hsimisr.io.read_envi import RECORD_KEY, RECORD_MARK
+from hsimisr.io.room import check_room
 
 PER_LINE = 8
 
@@ -29,6 +30,7 @@ def _write_one(path: Path, cube: Cube, record: str) -> None:
     dtype = cube.data.dtype.newbyteorder("=")
     if dtype.char not in envi.dtype_to_envi:
         raise WriteError(f"{path.name}: ENVI has no type {dtype}; convert the cube to float32, or save it as .npz")
+    check_room(path, cube.data.nbytes)
     data_path = path.with_suffix(".img")
     target = np.memmap(data_path, dtype.newbyteorder("<"), "w+", shape=cube.data.shape)
     store(cube.data, target)

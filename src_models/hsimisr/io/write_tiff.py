@@ -14,6 +14,7 @@ from hsimisr.errors import WriteError
 from hsimisr.io.compute import store
 from hsimisr.io.geotiff import geo_tags
 from hsimisr.io.read_tiff import GDAL_METADATA, GDAL_NODATA, RECORD_ITEM
+from hsimisr.io.room import check_room
 
 Tag = tuple[int, str, int, Any, bool]
 
@@ -26,6 +27,7 @@ def write(path: Path, cube: Cube, std: Cube | None, record: str) -> None:
 
 
 def _write_one(path: Path, cube: Cube, record: str) -> None:
+    check_room(path, cube.data.nbytes)
     dtype = cube.data.dtype.newbyteorder("=")
     several = cube.bands > 1
     shape = cube.data.shape if several else cube.shape_yx

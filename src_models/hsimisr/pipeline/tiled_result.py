@@ -15,7 +15,6 @@ from hsimisr.inversion.config import LmmseConfig
 from hsimisr.physics.types import Estimate, Float32, SceneModel
 from hsimisr.pipeline.blend import blend
 from hsimisr.pipeline.config import NoStage, PipelineConfig
-from hsimisr.pipeline.tile_file import read_map, read_tile
 from hsimisr.pipeline.tiles import blend_weight, overlap, place
 
 
@@ -49,6 +48,8 @@ class TiledResult:
 
     def determined(self) -> Float32 | None:
         """`Estimate.determined` of the whole view ``(h, w)``."""
+        from hsimisr.pipeline.tile_file import read_map  # only when asked: it loads zarr
+
         blended = np.zeros(self.view.shape, np.float32)
         for tile, path in self.tiles.items():
             image = read_map(path, "determined")
@@ -59,6 +60,7 @@ class TiledResult:
 
     def part(self, area: View, bands: slice) -> Estimate:
         """The estimate of an area of the view for some of the bands, read from the tiles that reach into it."""
+        from hsimisr.pipeline.tile_file import read_tile
 
         def read() -> Iterator[tuple[View, Estimate]]:
             for tile, path in self.tiles.items():

@@ -105,15 +105,24 @@ def sentences(
             f"{' and by the learned stage' if learned else ''}. The map shows where."
         )
     if learned is not None:
-        yield (
-            "Frames that were kept back did not support the learned stage: the linear estimate stands."
-            if learned < LEAST
-            else f"Frames that were kept back decided how far the learned stage was followed: {learned:.0%} on average."
-        )
+        yield _on_learned(learned, provenance.get("learned") or {})
     if found:
         ratio = float(np.median([a.ratio for a in found]))
         yield _on_agreement(ratio)
     yield "Agreement with the frames does not test detail that none of them can see: that takes a truth of the place."
+
+
+def _on_learned(followed: float, told: Mapping[str, Any]) -> str:
+    verdicts = [verdict for stage in ("refine", "diffuse") for verdict in told.get(stage, [])]
+    unjudged = [verdict["reason"] for verdict in verdicts if verdict["held_out_gain"] is None]
+    if unjudged:
+        which = "The learned stage was" if len(unjudged) == len(verdicts) else "A learned stage was"
+        return (
+            f"{which} not judged by frames that were kept back ({unjudged[0]}); the cube follows it to {followed:.0%}."
+        )
+    if followed < LEAST:
+        return "Frames that were kept back did not support the learned stage: the linear estimate stands."
+    return f"Frames that were kept back decided how far the learned stage was followed: {followed:.0%} on average."
 
 
 def _on_agreement(ratio: float) -> str:

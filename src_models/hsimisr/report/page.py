@@ -79,7 +79,10 @@ def page(
     sections = [
         f"<h1>{name} refined ×{result.scene.scale}</h1>",
         _section("What was measured, what inferred", _list(sentences(result, provenance, found, learned))),
-        _section(f"Pictures of {part.grid.view}, LR pixels", _gallery(pictures_of(part, stack.reference_frame))),
+        _section(
+            f"Pictures of {part.grid.view}, LR pixels",
+            _gallery(pictures_of(part, stack.reference_frame, provenance["product"])),
+        ),
         _section("Figures", _pairs(figure_rows(result, part, provenance, found))),
         _section("What frames that were kept back say of the learned stages", _pairs(verdicts)) if verdicts else "",
         _section("Frames", _table(FRAME_HEADS, frame_rows(stack, result.scene.registration.frames, found))),

@@ -32,15 +32,15 @@ class Picture:
     caption: str
 
 
-def pictures_of(estimate: Estimate, reference: Cube) -> Iterator[Picture]:
-    """What there is to see of an estimate; reads the same part of the reference frame."""
+def pictures_of(estimate: Estimate, reference: Cube, product: str) -> Iterator[Picture]:
+    """What there is to see of an estimate, called `product`; reads the same part of the reference frame."""
     bands, words = bands_to_show(reference, estimate)
     before = reference.read(estimate.grid.view)[bands]
     after = estimate.bands(bands)
     limits = _limits(after)
     size = "{} × {} pixels".format
     yield Picture(_colours(before, limits), "Before", f"{reference.name}: {size(*before.shape[1:])}, {words}")
-    yield Picture(_colours(after, limits), "After", f"refined: {size(*after.shape[1:])}, same bands and colours")
+    yield Picture(_colours(after, limits), "After", f"{product}: {size(*after.shape[1:])}, same bands and colours")
     if estimate.variance is not None:
         band = int(bands[0])
         bars = estimate.std(np.array([band]))[0] / np.maximum(np.abs(after[0]), 1e-12) * 100
@@ -49,7 +49,7 @@ def pictures_of(estimate: Estimate, reference: Cube) -> Iterator[Picture]:
         yield Picture(ramp(bars / high), "Error bars", told)
     for title, image, meaning in (
         ("Measured or inferred", estimate.determined, "share of the detail that the frames determine"),
-        ("Learned stage followed", estimate.learned, "how far held-out frames let the learned stage change the cube"),
+        ("Learned stage followed", estimate.learned, "how far the cube follows the learned stage"),
     ):
         if image is not None:
             yield Picture(ramp(image), title, f"{meaning}, 0 (dark) to 1; mean {np.nanmean(image):.0%}")
