@@ -86,7 +86,8 @@ class RunPair(QObject):
 
     def close(self) -> None:
         """Stop without a word, and leave the viewer alone."""
-        self._clear()
+        if self._runs is not None:
+            self._clear()
         self._reads.close()
         self._viewer.dims.events.current_step.disconnect(self._read)
         self._viewer.layers.events.removed.disconnect(self._look_for_layers)

@@ -12,6 +12,7 @@ from hsimisr.cube import Cube, CubeSource, FrameStack
 from hsimisr.geometry import View, translation
 from hsimisr.physics.types import Registration
 from hsimisr.pipeline.config import PipelineConfig
+from hsimisr.pipeline.run import refine
 from hsimisr.pipeline.scene_cache import KEPT, SceneCache
 
 VIEW = View(0, 10, 0, 10)
@@ -48,6 +49,20 @@ def test_knobs_of_the_model_need_a_new_one(cache, stack, knob):
 @pytest.mark.parametrize("knob", ["uncertainty.method=none", "invert.method=drizzle"])
 def test_knobs_of_the_reconstruction_do_not(cache, stack, finished, knob):
     assert cache.find(stack, PipelineConfig.build(sets=[knob]), VIEW) is finished.scene
+
+
+def test_a_model_serves_fewer_rounds_as_one_that_was_made_for_them_would(stack, cache, finished):
+    fewer, more = (PipelineConfig.build(sets=[f"invert.rounds={n}"]) for n in (1, 3))
+    found = cache.find(stack, fewer, VIEW)
+    assert found.contrast_levels == finished.scene.contrast_levels[:1]
+    assert found.bar_scale is None
+    made = refine(stack, fewer).scene
+    assert made.contrast_levels == pytest.approx(found.contrast_levels, rel=1e-6)
+    for one, other in zip(made.registration.frames, found.registration.frames, strict=True):
+        np.testing.assert_allclose(one.matrix, other.matrix, atol=1e-9)
+    np.testing.assert_allclose(made.prior.power, found.prior.power, rtol=1e-6)
+    assert cache.find(stack, more, VIEW) is None
+    assert cache.find(stack, PipelineConfig(), VIEW) is finished.scene
 
 
 def test_other_frames_need_a_new_model(cache, stack):
