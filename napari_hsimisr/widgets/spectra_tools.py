@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from napari.layers import Layer
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtGui import QAction, QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QMenu, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QMenu, QPushButton, QWidget
 
 from napari_hsimisr.curves import Way
 from napari_hsimisr.pins import Pin, Pins
@@ -47,11 +47,8 @@ class SpectraTools(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         for box in (self.way, self.box, self.region):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            box.setMinimumContentsLength(6 if box is self.box else 12)
-        for widget in (
-            QLabel("Draw"), self.way, QLabel("Average"), self.box, QLabel("Region"), self.region, self.hover,
-            self.pins, self.library, self.save,
-        ):  # fmt: skip
+            box.setMinimumContentsLength(4 if box is self.box else 8)  # within the width of a laptop
+        for widget in (self.way, self.box, self.region, self.hover, self.pins, self.library, self.save):
             layout.addWidget(widget)
         layout.addStretch(1)
         for box in (self.way, self.box, self.region):
@@ -64,7 +61,7 @@ class SpectraTools(QWidget):
         chosen = self.region.currentData()
         with QSignalBlocker(self.region):
             self.region.clear()
-            self.region.addItem("none", None)
+            self.region.addItem("no region", None)
             for layer in layers:
                 self.region.addItem(layer.name, layer)
             self.region.setCurrentIndex(layers.index(chosen) + 1 if chosen in layers else 0)

@@ -235,7 +235,7 @@ def test_a_region_is_drawn_and_followed(bench: Bench) -> None:
     wait_until(lambda: "region: 2303 pixels" in dock.status.text())
     bench.viewer.layers.remove(labels)
     wait_until(lambda: dock.reading.region is None)
-    assert dock.tools.region.currentText() == "none"
+    assert dock.tools.region.currentText() == "no region"
 
 
 def test_previews_and_regions_are_not_read_on_the_gui_thread(qapp, monkeypatch: pytest.MonkeyPatch) -> None:
