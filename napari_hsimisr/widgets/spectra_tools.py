@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from napari.layers import Layer
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtGui import QAction, QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QMenu, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QMenu, QPushButton, QSizePolicy, QWidget
 
 from napari_hsimisr.curves import Way
 from napari_hsimisr.pins import Pin, Pins
 
+NARROWEST = 75
+"""Width of a combo box, pixels."""
 BOXES = {"1 px": 1, "3 × 3": 3, "5 × 5": 5}
 SAVE = {"csv": "Table of what is drawn (CSV) …", "png": "Picture of the plot (PNG) …", "svg": "Drawing of it (SVG) …"}
 
@@ -46,11 +48,10 @@ class SpectraTools(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for box in (self.way, self.box, self.region):
-            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            box.setMinimumContentsLength(4 if box is self.box else 8)  # within the width of a laptop
+            box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # share what a laptop has
+            box.setMinimumWidth(NARROWEST)
         for widget in (self.way, self.box, self.region, self.hover, self.pins, self.library, self.save):
             layout.addWidget(widget)
-        layout.addStretch(1)
         for box in (self.way, self.box, self.region):
             box.currentIndexChanged.connect(self.changed)
         self.offer_regions([])
