@@ -51,7 +51,7 @@ class SpectraTools(QWidget):
             box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # share what a laptop has
             box.setMinimumWidth(NARROWEST)
         for widget in (self.way, self.box, self.region, self.hover, self.pins, self.library, self.save):
-            layout.addWidget(widget)
+            layout.addWidget(widget, isinstance(widget, QComboBox))
         for box in (self.way, self.box, self.region):
             box.currentIndexChanged.connect(self.changed)
         self.offer_regions([])
