@@ -151,4 +151,4 @@ def test_the_manifest_names_things_that_exist() -> None:
     manifest = PluginManifest.from_file(ROOT / "napari.yaml")
     manifest.validate_imports()
     names = {widget.display_name for widget in manifest.contributions.widgets}
-    assert names == {"Open the workbench", "Frames", "Refine", "Spectra", "Alignment", "Quality"}
+    assert names == {"Open the workbench", "Frames", "Refine", "Spectra", "Alignment", "Quality", "Export"}
