@@ -43,6 +43,8 @@ def read(path: Path) -> SpectralLibrary:
             "the first column must be wavelengths, every other one a spectrum"
         )
     numbers = np.array([[_number(path, cell, separator) for cell in row] for row in rows])
+    if np.isnan(numbers[:, 0]).any():
+        raise ReadError(f"{path}: a wavelength is missing in the first column; correct the table")
     unit = _UNIT.search(headings[0]) if headings else None
     wavelengths, _, notes = to_nanometres(numbers[:, 0], unit.group(1) if unit else None)
     if wavelengths is None:
