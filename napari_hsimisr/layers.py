@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import dask.array as da
 import numpy as np
@@ -19,6 +19,7 @@ from napari.layers import Image, Layer
 from napari.utils.transforms import Affine
 
 from hsimisr.cube import Cube
+from hsimisr.io.lazy import by_band
 from hsimisr.physics.types import FrameMotion
 
 CUBE, PRODUCT, STD, PROVENANCE = "hsimisr", "hsimisr_product", "hsimisr_std", "hsimisr_provenance"
@@ -36,10 +37,25 @@ def frame_layers(cubes: Sequence[Cube]) -> list[LayerData]:
 
 
 def frame_layer(cube: Cube) -> LayerData:
-    """Layer data of a frame. The band axis has no unit: wavelengths stay with the cube."""
-    limits = contrast_limits(cube.data[starting_band(cube)], cube.nodata)
+    """Layer data of a frame. The band axis has no unit: wavelengths stay with the cube.
+
+    napari reads whole chunks to show one band, so that it gets the data of a plain file in chunks of one band.
+    """
+    data = by_band(cube.data)
+    if data is not cube.data:
+        _shown[data.name] = cube
+    limits = contrast_limits(data[starting_band(cube)], cube.nodata)
     kwargs = {"name": cube.name, "metadata": {CUBE: cube}, "axis_labels": AXES, "contrast_limits": limits}
-    return cube.data, kwargs, "image"
+    return data, kwargs, "image"
+
+
+_shown: WeakValueDictionary[str, Cube] = WeakValueDictionary()
+"""Cubes whose layers hold the same data in other chunks, by the names of those."""
+
+
+def _holds(data: object, cube: Cube) -> bool:
+    """Whether these are the data of a cube."""
+    return data is cube.data or (isinstance(data, da.Array) and _shown.get(data.name) is cube)
 
 
 def cube_of(layer: object) -> Cube | None:
@@ -47,7 +63,7 @@ def cube_of(layer: object) -> Cube | None:
     if not isinstance(layer, Image) or layer.rgb or layer.ndim != 3 or layer.multiscale:
         return None
     stored = layer.metadata.get(CUBE)
-    if isinstance(stored, Cube) and stored.data is layer.data:
+    if isinstance(stored, Cube) and _holds(layer.data, stored):
         return stored
     known = _made.get(layer)
     if known is None or known[0] is not layer.data:
@@ -61,7 +77,7 @@ _made: WeakKeyDictionary[Image, tuple[object, Cube]] = WeakKeyDictionary()
 
 def cube_of_data(data: Any, stored: object, name: str) -> Cube:
     """The cube that `data` are: the one stored with the layer, its metadata with new values, or one without any."""
-    if isinstance(stored, Cube) and stored.data is data:
+    if isinstance(stored, Cube) and _holds(data, stored):
         return stored
     lazy = data if isinstance(data, da.Array) else da.from_array(data, name=False)
     if isinstance(stored, Cube) and stored.data.shape == lazy.shape:

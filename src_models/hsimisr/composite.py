@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from hsimisr.cube import Cube
 from hsimisr.errors import Cancelled
-from hsimisr.geometry import View
 
 Triple = tuple[int, int, int]
 Float32 = npt.NDArray[np.float32]
@@ -112,21 +111,27 @@ def render(cube: Cube, bands: Triple, limits: Limits, stopped: Callable[[], bool
         Cancelled: `stopped` said so between two strips.
     """
     step = _step(cube.shape_yx)
-    thin = replace(cube, data=cube.data[:, step // 2 :: step, step // 2 :: step], transform=None)
-    height, width = thin.shape_yx
-    image = np.empty((height, width, 4), np.uint8)
+    height, width = cube.shape_yx
+    columns = slice(step // 2, None, step)
+    shape = len(range(height)[columns]), len(range(width)[columns])
+    image = np.empty((*shape, 4), np.uint8)
     low, high = limits.T.astype(np.float32)
-    end = 0
-    for rows in thin.data.chunks[1]:
+    start = row = 0
+    for rows in cube.data.chunks[1]:
         if stopped():
             raise Cancelled
-        start, end = end, end + int(rows)
-        view = View(start, end, 0, width)
-        values = np.concatenate([thin.read(view, slice(band, band + 1)) for band in bands])  # the rest is not wanted
+        wanted = range(start, start + int(rows))[(step // 2 - start) % step :: step]
+        start += int(rows)
+        if not wanted:
+            continue
+        lines = slice(wanted[0], wanted[-1] + 1, step)
+        values = np.stack([_read(cube, band, lines, columns) for band in bands])
         known = np.isfinite(values).all(axis=0)
         scaled = (np.where(known, values, low[:, None, None]) - low[:, None, None]) / (high - low)[:, None, None]
-        image[start:end, :, :3] = np.moveaxis(np.rint(255 * scaled.clip(0, 1)), 0, -1)
-        image[start:end, :, 3] = np.where(known, 255, 0)
+        part = image[row : row + len(wanted)]
+        part[..., :3] = np.moveaxis(np.rint(255 * scaled.clip(0, 1)), 0, -1)
+        part[..., 3] = np.where(known, 255, 0)
+        row += len(wanted)
     return Picture(image, step)
 
 
@@ -158,10 +163,15 @@ def _sample(cube: Cube, band: int) -> Float32:
     """Values ``(n,)``: all of a small image, windows all over a large one, whatever way it is stored."""
     height, width = cube.shape_yx
     if height * width <= (WINDOW * WINDOWS) ** 2:
-        return cube.read(None, slice(band, band + 1)).ravel()
-    corners = [(y, x) for y in _starts(height) for x in _starts(width)]
-    views = [View(y, min(y + WINDOW, height), x, min(x + WINDOW, width)) for y, x in corners]
-    return np.concatenate([cube.read(view, slice(band, band + 1)).ravel() for view in views])
+        return _read(cube, band, slice(None), slice(None)).ravel()
+    windows = [(slice(y, y + WINDOW), slice(x, x + WINDOW)) for y in _starts(height) for x in _starts(width)]
+    return np.concatenate([_read(cube, band, *window).ravel() for window in windows])
+
+
+def _read(cube: Cube, band: int, rows: slice, columns: slice) -> Float32:
+    """Values ``(h, w)`` of a band, NaN where nothing was measured; sliced once, which is all that the file reads."""
+    one = slice(band, band + 1)
+    return Cube(cube.data[one, rows, columns], bad=cube.bad[one], nodata=cube.nodata).read()[0]
 
 
 def _starts(size: int) -> list[int]:

@@ -123,7 +123,9 @@ class Cube:
 
     def read(self, view: View | None = None, bands: slice = slice(None)) -> npt.NDArray[np.float32]:
         """Load as float32 ``(band, y, x)`` in the file's units, with NaN for nodata and bad bands."""
-        data = (self.data if view is None else self.crop(view).data)[bands]
+        window = View.whole(self.shape_yx) if view is None else view.clipped(self.shape_yx)
+        # in one step: dask passes one slice on to the file, a second one it takes of what was read
+        data = self.data[bands, window.y0 : window.y1, window.x0 : window.x1]
         # dask's own callbacks are global: napari's fail when two threads read; and a window is read where it is needed,
         # even in a worker of a cluster
         array = np.asarray(data.compute(callbacks=(), scheduler="threads"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from napari.layers import Image
 
 from hsimisr.cube import Cube
 from hsimisr.geometry import Grid, View, apply_motion, hr_to_lr, translation
+from hsimisr.io.open import open_cube
+from hsimisr.io.write import write_cube
 from hsimisr.physics.types import Estimate, FrameMotion, Subspace
 from napari_hsimisr.layers import CUBE, STD, align_frames, cube_of, frame_layer, is_frame, starting_band, unalign_frames
 from napari_hsimisr.overlays import REFINED, UNCERTAINTY, Overlays
@@ -183,3 +187,13 @@ def test_plain_images_count_as_frames_but_pictures_do_not() -> None:
     cube = cube_of(Image(np.arange(150.0).reshape(6, 5, 5), name="mine"))
     assert cube is not None
     assert (cube.name, cube.spectrum(2, 3).tolist()) == ("mine", [13.0 + 25 * band for band in range(6)])
+
+
+def test_a_frame_of_a_plain_file_is_shown_by_the_band_and_stays_the_same_cube(tmp_path: Path) -> None:
+    write_cube(tmp_path / "scene.hdr", Cube.from_array(np.random.default_rng(0).normal(size=(5, 6, 7)), name="scene"))
+    cube = open_cube(tmp_path / "scene.hdr")
+    data, attributes, _ = frame_layer(cube)
+    assert data.chunksize == (1, 6, 7)
+    layer = Image(data, **attributes)
+    assert cube_of(layer) is cube
+    np.testing.assert_array_equal(np.asarray(layer.data), cube.data.compute())

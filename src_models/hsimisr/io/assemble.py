@@ -15,6 +15,7 @@ from hsimisr.cube import Cube, CubeSource
 from hsimisr.errors import ReadError
 from hsimisr.io.axes import find_axes
 from hsimisr.io.empty_bands import empty_bands
+from hsimisr.io.lazy import turned
 from hsimisr.io.record import refine
 from hsimisr.io.stored import BandTable, Stored
 from hsimisr.io.wavelengths import to_nanometres
@@ -40,7 +41,7 @@ def orient(stored: Stored) -> Stored:
     if "b" not in axes:
         array, axes = array[..., None], f"{axes}b"
     wanted = "kbyx" if "k" in axes else "byx"
-    return replace(stored, array=array.transpose([axes.index(a) for a in wanted]), axes=wanted, notes=notes)
+    return replace(stored, array=turned(array, [axes.index(a) for a in wanted]), axes=wanted, notes=notes)
 
 
 def frame_count(oriented: Stored, bands_as_frames: bool) -> int:

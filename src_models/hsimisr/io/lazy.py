@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 import dask.array as da
 import numpy as np
@@ -37,9 +38,44 @@ def lazy(array: FileArray, stored_chunks: tuple[int, ...] | None = None) -> da.A
     chunks = da.core.normalize_chunks(
         "auto", array.shape, limit=CHUNK_BYTES, dtype=array.dtype, previous_chunks=stored_chunks
     )
-    meta = np.empty((0,) * len(array.shape), native(array.dtype))
-    cube: da.Array = da.from_array(_NativeOrder(array), chunks, name=False, meta=meta, asarray=True)
-    return cube
+    return _in_chunks(_NativeOrder(array), chunks)
+
+
+def turned(array: da.Array, order: Sequence[int]) -> da.Array:
+    """An array of `lazy` with its axes in another order, as `transpose` gives.
+
+    They are turned where the file is read: dask passes a slice on to the file, but not through a transposition, so that
+    one band would take as much reading as all bands of its chunks.
+    """
+    if list(order) == list(range(array.ndim)):
+        return array
+    source = _sources.get(array.name)
+    if source is None:
+        return array.transpose(order)
+    return _in_chunks(_Turned(source, order), tuple(array.chunks[axis] for axis in order))
+
+
+def by_band(array: da.Array) -> da.Array:
+    """An array ``(band, y, x)`` of a plain file in chunks of one band each; any other array as it is.
+
+    For viewers that read whole chunks: a plain file costs no more by the band, however it is stored.
+    """
+    source = _sources.get(array.name)
+    inner: Any = source
+    while isinstance(inner, _Turned | _NativeOrder):
+        inner = inner.array
+    return _in_chunks(source, (1, *array.shape[1:])) if source and isinstance(inner, MappedArray) else array
+
+
+def _in_chunks(source: FileArray, chunks: Any) -> da.Array:
+    meta = np.empty((0,) * len(source.shape), source.dtype)
+    array: da.Array = da.from_array(source, chunks, name=False, meta=meta, asarray=True)
+    _sources[array.name] = source
+    return array
+
+
+_sources: WeakValueDictionary[str, FileArray] = WeakValueDictionary()
+"""What dask arrays read from, by their names; their graphs keep it alive."""
 
 
 def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -91,3 +127,20 @@ class _NativeOrder:
 
     def __getitem__(self, key: Any) -> Data:
         return np.asarray(self.array[key], dtype=self.dtype)
+
+
+class _Turned:
+    """A file array with its axes in another order."""
+
+    ndim = property(lambda self: len(self.shape))
+
+    def __init__(self, array: FileArray, order: Sequence[int]) -> None:
+        self.array, self.order, self.dtype = array, tuple(order), array.dtype
+        self.shape = tuple(array.shape[axis] for axis in order)
+
+    def __getitem__(self, key: Any) -> Data:
+        keys = (*key, *(slice(None),) * (len(self.order) - len(key)))
+        places = [slice(int(k), int(k) + 1) if isinstance(k, int | np.integer) else k for k in keys]
+        stored = tuple(places[self.order.index(axis)] for axis in range(len(self.order)))
+        values = np.asarray(self.array[stored]).transpose(self.order)
+        return values[tuple(0 if isinstance(k, int | np.integer) else slice(None) for k in keys)]

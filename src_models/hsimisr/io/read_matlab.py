@@ -16,7 +16,7 @@ from scipy.io.matlab import MatReadError
 from hsimisr.errors import ReadError
 from hsimisr.io.band_tables import find_band_table, is_band_vector
 from hsimisr.io.choose import Entry, check_real, choose
-from hsimisr.io.lazy import Data, WholeArray, lazy
+from hsimisr.io.lazy import Data, WholeArray, lazy, turned
 from hsimisr.io.read_hdf5 import Hdf5Array
 from hsimisr.io.stored import Stored
 
@@ -100,8 +100,7 @@ class _Hdf5File:
         with h5py.File(self.path) as file:
             chunks = file[entry.name].chunks
         array = Hdf5Array(self.path, entry.name, entry.dtype, entry.shape[::-1])
-        reversed_axes: da.Array = lazy(array, chunks).transpose()
-        return reversed_axes
+        return turned(lazy(array, chunks), range(len(array.shape))[::-1])
 
 
 def _type(dataset: h5py.Dataset) -> np.dtype[Any]:

@@ -14,7 +14,7 @@ from numpy.lib import format as npy
 from hsimisr.errors import ReadError
 from hsimisr.io.band_tables import find_band_table, is_band_vector
 from hsimisr.io.choose import Entry, check_real, choose
-from hsimisr.io.lazy import Data, MappedArray, WholeArray, lazy
+from hsimisr.io.lazy import Data, MappedArray, WholeArray, lazy, turned
 from hsimisr.io.stored import Stored
 
 RECORD = "record"
@@ -37,7 +37,7 @@ def read_npy(path: Path) -> Stored:
     if actual < expected:
         raise ReadError(f"{path}: cut off: {actual} bytes, but {shape} {dtype} needs {expected}; copy it again")
     array = lazy(MappedArray(path, dtype, shape[::-1] if fortran else shape, offset))
-    return Stored(array.transpose() if fortran else array)
+    return Stored(turned(array, range(array.ndim)[::-1]) if fortran else array)
 
 
 def read_npz(path: Path, variable: str | None) -> Stored:
