@@ -378,6 +378,14 @@ class Session:
         else:
             unalign_frames([layer])
 
+    def _show_another(self) -> None:
+        """Show the reference where the frame that was seen has gone.
+
+        A finer picture would lie on nothing, and napari 0.9.2 has crashed in drawing it then, without a graphics card.
+        """
+        if self.reference is not None:
+            self.reference.visible = True
+
     def _look_for_frames(self) -> None:
         frames = [layer for layer in self.viewer.layers if is_frame(layer)]
         if frames == self._known_frames:
@@ -386,7 +394,10 @@ class Session:
             cube = cube_of(frames[0])
             assert cube is not None
             self.viewer.dims.set_point(0, starting_band(cube) * frames[0].scale[0])
+        removed = [layer for layer in self._known_frames if layer not in frames]
         self._known_frames = frames
+        if any(layer.visible for layer in removed) and not any(layer.visible for layer in frames):
+            self._show_another()
         self.frames_changed.emit()
 
 

@@ -70,6 +70,7 @@ class RefineWidget(QWidget):
         connect(self, self.session.status_changed, self.status.show_status)
         connect(self, self.session.busy_changed, self._show_busy)
         connect(self, self.session.knobs_given, self._take_knobs)
+        self._show_busy(self.session.busy)  # a job may have outlived the dock that asked for it
 
     def config(self) -> PipelineConfig:
         """The knobs as they stand; raises pydantic's ValidationError."""

@@ -203,6 +203,17 @@ def test_the_refined_layer_lies_on_its_reference_after_a_change_of_reference(des
     np.testing.assert_allclose(world_at(first, (9.0, 9.0)), world_at(second, np.add((9.0, 9.0), SHIFT)))
 
 
+def test_where_the_frame_that_was_seen_is_deleted_another_one_is_shown(desk) -> None:
+    first, second = desk.session.frames
+    second.visible = False
+    desk.viewer.layers.remove(first)
+    assert second.visible
+    second.visible = False
+    desk.viewer.add_image(first.data, name="hidden", visible=False)
+    desk.viewer.layers.remove("hidden")
+    assert not second.visible  # who has hidden them all wants it so
+
+
 def test_a_picture_follows_its_reference_when_that_one_is_moved(desk) -> None:
     session = desk.session
     second = session.frames[1]
