@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtGui import QGuiApplication, QShowEvent
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -30,7 +30,7 @@ from napari_hsimisr.bridge import LatestRead
 from napari_hsimisr.session import Status
 from napari_hsimisr.widgets.layout import group, row
 from napari_hsimisr.widgets.note import Note
-from napari_hsimisr.widgets.placing import tabify_with_ours
+from napari_hsimisr.widgets.placing import PlacedWidget
 from napari_hsimisr.widgets.status import StatusLine
 from napari_hsimisr.writing import Work, Writing
 
@@ -47,7 +47,7 @@ YAML = ("Settings (*.yaml *.yml)", {"Settings": ".yaml"})
 ALL_BANDS, GOOD_BANDS = "all, bad ones as NaN", "good ones only"
 
 
-class ExportWidget(QWidget):
+class ExportWidget(PlacedWidget):
     """Asks for file names and hands the work to a thread; every button says what came of it below."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
@@ -56,7 +56,6 @@ class ExportWidget(QWidget):
         self._viewer = napari_viewer
         self.writing = Writing()
         self._settings = LatestRead()
-        self._placed = False
         self._draw()
         self.save_button.clicked.connect(self._ask_where_to_save)
         self.report_button.clicked.connect(self._ask_where_to_report)
@@ -77,16 +76,6 @@ class ExportWidget(QWidget):
         self.destroyed.connect(self.writing.cancel)
         self.destroyed.connect(self._settings.close)
         self.refresh()
-
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
-        """Become a tab beside the other docks when shown first."""
-        super().showEvent(event)
-        if not self._placed:
-            self._placed = True
-            QTimer.singleShot(0, self._become_tab)
-
-    def _become_tab(self) -> None:
-        tabify_with_ours(self)
 
     @property
     def contents(self) -> Contents:

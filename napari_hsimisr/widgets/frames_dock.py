@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Image
-from qtpy.QtCore import QSize, Qt, QTimer
-from qtpy.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShowEvent
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QKeySequence
 from qtpy.QtWidgets import (
     QCheckBox,
     QFileDialog,
@@ -36,7 +36,7 @@ from napari_hsimisr.widgets.colour import ColourBox
 from napari_hsimisr.widgets.frames import FrameList
 from napari_hsimisr.widgets.layout import group, row
 from napari_hsimisr.widgets.metadata import Metadata
-from napari_hsimisr.widgets.placing import tabify_with_ours
+from napari_hsimisr.widgets.placing import PlacedWidget
 from napari_hsimisr.widgets.status import StatusLine
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ MOST_FAILURES = 4
 HINT = "Open the frames of one scene: files, a folder, the sample frames, or drop them here."
 
 
-class FramesWidget(QWidget):
+class FramesWidget(PlacedWidget):
     """Buttons that open, the session's frames, and the metadata of the one that is selected."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
@@ -59,7 +59,6 @@ class FramesWidget(QWidget):
         self._viewer = napari_viewer
         self.opener = Opener(napari_viewer)
         self.recent = Recent()
-        self._placed = False
         self._draw()
         self.setAcceptDrops(True)
 
@@ -85,13 +84,6 @@ class FramesWidget(QWidget):
         """As the other docks on the right; it scrolls where there is less room."""
         return SIZE
 
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
-        """Become a tab beside the other docks when shown first."""
-        super().showEvent(event)
-        if not self._placed:
-            self._placed = True
-            QTimer.singleShot(0, self._become_tab)
-
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802 - Qt's name
         """Files may be dropped on the dock."""
         if any(url.isLocalFile() for url in event.mimeData().urls()):
@@ -115,9 +107,6 @@ class FramesWidget(QWidget):
         self.down_button.setEnabled(place is not None and place < len(frames) - 1)
         self.remove_button.setEnabled(place is not None)
         self.metadata.show_layer(layer)
-
-    def _become_tab(self) -> None:
-        tabify_with_ours(self)
 
     def _move(self, by: int) -> None:
         if self.list.layer is not None:

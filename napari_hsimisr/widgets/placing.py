@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
+from qtpy.QtCore import QTimer
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+
+class PlacedWidget(QWidget):
+    """A widget that finds the place of its dock when it is shown first: a tab beside our other docks."""
+
+    _placed = False
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+        """Find its place as soon as napari is done with adding the dock."""
+        super().showEvent(event)
+        if not self._placed:
+            self._placed = True
+            QTimer.singleShot(0, self.find_place)
+
+    def find_place(self) -> None:
+        """Become a tab of another dock of ours on the same side."""
+        tabify_with_ours(self)
 
 
 def tabify_with_ours(widget: QWidget) -> None:

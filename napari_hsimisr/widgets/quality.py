@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
-from qtpy.QtCore import QSignalBlocker, Qt, QTimer
-from qtpy.QtGui import QGuiApplication, QShowEvent
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QPushButton, QScrollArea, QSlider, QVBoxLayout, QWidget
 
 from hsimisr.report.verdicts import NOT_USED, verdict_rows
@@ -24,7 +24,7 @@ from napari_hsimisr.quality_layers import ANGLE, DETERMINED, ERROR, FADED, LEARN
 from napari_hsimisr.session import Status
 from napari_hsimisr.widgets.layout import group, row
 from napari_hsimisr.widgets.note import Note
-from napari_hsimisr.widgets.placing import tabify_with_ours
+from napari_hsimisr.widgets.placing import PlacedWidget
 from napari_hsimisr.widgets.status import StatusLine
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ FADE_RANGE = (0.3, 100.0)
 FADE_STEPS, FADE_START = 100, 60
 
 
-class QualityWidget(QWidget):
+class QualityWidget(PlacedWidget):
     """Boxes that put maps on the canvas, and what the maps say in numbers."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
@@ -47,7 +47,6 @@ class QualityWidget(QWidget):
         self._viewer = napari_viewer
         self.quality = Quality(self.session)
         self.figures: Figures | None = None
-        self._placed = False
         self._draw()
         self.map.toggled.connect(self._choose_target)
         self.target.activated.connect(self._choose_target)
@@ -82,16 +81,6 @@ class QualityWidget(QWidget):
         self.destroyed.connect(quality.close)
         self._offer()
         self._follow_estimate()
-
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
-        """Become a tab beside the other docks when shown first."""
-        super().showEvent(event)
-        if not self._placed:
-            self._placed = True
-            QTimer.singleShot(0, self._become_tab)
-
-    def _become_tab(self) -> None:
-        tabify_with_ours(self)
 
     def compute_figures(self) -> None:
         """Compare the result with the truth, in the background."""

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
-from qtpy.QtCore import QSize, Qt, QTimer
-from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QDockWidget, QFileDialog, QHBoxLayout, QMainWindow, QVBoxLayout, QWidget
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import QDockWidget, QFileDialog, QHBoxLayout, QMainWindow, QVBoxLayout
 
 from hsimisr.spectra.library import SpectralLibrary
 from napari_hsimisr.app import connect, join_session
@@ -23,6 +22,7 @@ from napari_hsimisr.regions import offers_region
 from napari_hsimisr.session import NamedSpectrum, Status
 from napari_hsimisr.spectra import Spectra
 from napari_hsimisr.widgets.library_panel import LibraryPanel
+from napari_hsimisr.widgets.placing import PlacedWidget
 from napari_hsimisr.widgets.spectra_plot import SpectraPlot
 from napari_hsimisr.widgets.spectra_tools import SpectraTools
 from napari_hsimisr.widgets.status import StatusLine
@@ -41,7 +41,7 @@ UNITS = {
 }
 
 
-class SpectraWidget(QWidget):
+class SpectraWidget(PlacedWidget):
     """Plots the spectra at the pins; a click in the legend hides a curve, the dashed line is the band shown."""
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
@@ -49,7 +49,6 @@ class SpectraWidget(QWidget):
         self.session = join_session(napari_viewer, self)
         self._viewer = napari_viewer
         self.reading = Reading()
-        self._placed = False
         self.spectra = Spectra(self.session)
         self._draw()
         self.marks = PinMarks(napari_viewer)
@@ -84,14 +83,8 @@ class SpectraWidget(QWidget):
         """Wide and low: the image needs the height."""
         return QSize(700, 290)
 
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
-        """Go below the image when shown first: napari opens docks on the right, too narrow for a plot."""
-        super().showEvent(event)
-        if not self._placed:
-            self._placed = True
-            QTimer.singleShot(0, self._go_below)
-
-    def _go_below(self) -> None:
+    def find_place(self) -> None:
+        """Go below the image: napari opens docks on the right, too narrow for a plot."""
         dock, window = self.parentWidget(), self.window()
         if isinstance(dock, QDockWidget) and isinstance(window, QMainWindow) and not dock.isFloating():
             window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)

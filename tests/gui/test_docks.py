@@ -12,6 +12,7 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
+from window import canvas_of, place_of
 
 from hsimisr.cube import Cube
 from hsimisr.geometry import View
@@ -21,24 +22,9 @@ from napari_hsimisr import app
 from napari_hsimisr.demo import PIXEL, Demo, wait, wait_until
 from napari_hsimisr.layers import frame_layers
 from napari_hsimisr.overlays import REFINED
-from napari_hsimisr.view import current_view, world_at
+from napari_hsimisr.view import current_view
 from napari_hsimisr.widgets.refine import RefineWidget
 from napari_hsimisr.widgets.spectra import SpectraWidget
-
-
-def canvas_of(demo: Demo) -> QWidget:
-    """The widget that napari draws on."""
-    (canvas,) = (w for w in demo.refine.window().findChildren(QWidget) if type(w).__name__ == "CanvasBackendDesktop")
-    return canvas
-
-
-def place_of(demo: Demo, pixel: tuple[float, float]) -> QPoint:
-    """Where the canvas shows a pixel of the reference frame."""
-    reference, camera = demo.refine.session.reference, demo.viewer.scene.camera
-    assert reference is not None
-    offset = (np.array(world_at(reference, pixel)) - camera.center[-2:]) * camera.zoom
-    y, x = offset + np.array(demo.viewer.canvas.size) / 2
-    return QPoint(round(x), round(y))
 
 
 def test_refining_the_view_draws_a_layer_exactly_on_the_visible_part(demo: Demo, picture) -> None:

@@ -20,14 +20,14 @@ from qtpy.QtCore import QPoint, Qt, QTimer
 from qtpy.QtGui import QGuiApplication, QImage
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QFileDialog, QLineEdit, QPushButton
+from window import NoEngine
 
 from hsimisr.cli.app import main
 from hsimisr.cube import FrameStack
 from hsimisr.io.open import open_cube, open_frames
 from hsimisr.physics.types import Estimate, Float32
 from hsimisr.pipeline.config import PipelineConfig
-from hsimisr.pipeline.events import Finished, Preview, Result, Sink
-from hsimisr.pipeline.job import Job
+from hsimisr.pipeline.events import Finished, Preview, Result
 from hsimisr.pipeline.run import refine
 from napari_hsimisr import app
 from napari_hsimisr.demo import wait, wait_until
@@ -38,25 +38,6 @@ from napari_hsimisr.widgets.export import GOOD_BANDS, ExportWidget
 from napari_hsimisr.widgets.refine import RefineWidget
 
 KNOBS = {"invert": {"rounds": 0}, "subspace": {"rank": 3}, "register": {"method": "gauss_newton"}}
-
-
-class NoEngine:
-    """Takes jobs and does nothing: the test answers them."""
-
-    def __init__(self, sink: Sink) -> None:
-        self.jobs: list[Job] = []
-
-    def start(self) -> None:
-        """There is no process."""
-
-    def submit(self, job: Job) -> None:
-        self.jobs.append(job)
-
-    def cancel(self, number: int) -> None:
-        """Nothing runs."""
-
-    def close(self) -> None:
-        """There is no process."""
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from napari.layers import Image
 from qtpy.QtGui import QGuiApplication
+from window import NoEngine
 
 from hsimisr.cube import FrameStack
 from hsimisr.io.open import open_frames
 from hsimisr.metrics import evaluate
 from hsimisr.pipeline.config import PipelineConfig
-from hsimisr.pipeline.events import Finished, Preview, Result, Sink
-from hsimisr.pipeline.job import Job
+from hsimisr.pipeline.events import Finished, Preview, Result
 from hsimisr.pipeline.run import refine
 from napari_hsimisr import app
 from napari_hsimisr.angles import Against, Target
@@ -28,25 +28,6 @@ from napari_hsimisr.sample import FOLDER, sample_truth
 from napari_hsimisr.session import Session
 from napari_hsimisr.view import world_at
 from napari_hsimisr.widgets.quality import IN_PERCENT, IN_UNITS, OFF, QualityWidget
-
-
-class NoEngine:
-    """Takes jobs and does nothing: the test answers them."""
-
-    def __init__(self, sink: Sink) -> None:
-        self.jobs: list[Job] = []
-
-    def start(self) -> None:
-        """There is no process."""
-
-    def submit(self, job: Job) -> None:
-        self.jobs.append(job)
-
-    def cancel(self, number: int) -> None:
-        """Nothing runs."""
-
-    def close(self) -> None:
-        """There is no process."""
 
 
 @pytest.fixture(autouse=True)

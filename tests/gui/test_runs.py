@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QLineEdit, QMessageBox, QWidget
+from qtpy.QtWidgets import QLineEdit, QMessageBox
+from window import canvas_of, place_of
 
 from hsimisr.geometry import View
 from hsimisr.pipeline.presets import preset_of
@@ -17,24 +18,9 @@ from napari_hsimisr.history import Run
 from napari_hsimisr.overlays import REFINED
 from napari_hsimisr.region import shapes_layer
 from napari_hsimisr.run_layers import DIVIDER, A, B
-from napari_hsimisr.view import world_at
 from napari_hsimisr.widgets.fold import Fold
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-
-
-def canvas_of(demo: Demo) -> QWidget:
-    (canvas,) = (w for w in demo.refine.window().findChildren(QWidget) if type(w).__name__ == "CanvasBackendDesktop")
-    return canvas
-
-
-def place_of(demo: Demo, pixel: tuple[float, float]) -> QPoint:
-    """Where the canvas shows a pixel of the reference frame."""
-    reference, camera = demo.refine.session.reference, demo.viewer.scene.camera
-    assert reference is not None
-    offset = (np.array(world_at(reference, pixel)) - camera.center[-2:]) * camera.zoom
-    y, x = offset + np.array(demo.viewer.canvas.size) / 2
-    return QPoint(round(x), round(y))
 
 
 def drag(demo: Demo, start: tuple[float, float], end: tuple[float, float]) -> None:

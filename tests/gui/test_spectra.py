@@ -15,12 +15,12 @@ from qtpy.QtGui import QImage
 from qtpy.QtSvg import QSvgRenderer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
+from window import NoEngine
 
 from hsimisr.cube import Cube, FrameStack
 from hsimisr.io.open import open_frames
 from hsimisr.pipeline.config import PipelineConfig
-from hsimisr.pipeline.events import Finished, Result, Sink
-from hsimisr.pipeline.job import Job
+from hsimisr.pipeline.events import Finished, Result
 from hsimisr.pipeline.run import refine
 from hsimisr.spectra import table
 from hsimisr.spectra.open import open_library
@@ -33,25 +33,6 @@ from napari_hsimisr.view import world_at
 from napari_hsimisr.widgets.spectra import SpectraWidget
 
 LEFT, NONE, SHIFT = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ShiftModifier
-
-
-class NoEngine:
-    """Takes jobs and does nothing: the test answers them."""
-
-    def __init__(self, sink: Sink) -> None:
-        self.jobs: list[Job] = []
-
-    def start(self) -> None:
-        """There is no process."""
-
-    def submit(self, job: Job) -> None:
-        self.jobs.append(job)
-
-    def cancel(self, number: int) -> None:
-        """Nothing runs."""
-
-    def close(self) -> None:
-        """There is no process."""
 
 
 class Bench:

@@ -11,8 +11,8 @@ from hsimisr.geometry import View
 from hsimisr.pipeline.config import PipelineConfig
 from hsimisr.pipeline.events import Finished
 from hsimisr.pipeline.presets import with_preset
+from hsimisr.report.verdicts import verdict_brief
 from napari_hsimisr.overlays import REFINED
-from napari_hsimisr.verdicts import verdict_brief
 
 VIEW = View(2, 10, 3, 9)
 
