@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary, WeakMethod, WeakSet
 
 from napari.components import ViewerModel
+from qtpy.compat import isalive
 from qtpy.QtCore import QCoreApplication
 from qtpy.QtWidgets import QDockWidget, QWidget
 
@@ -33,13 +34,15 @@ def docks_of(viewer: ViewerModel) -> list[QWidget]:
     """Our widgets that sit in docks of the viewer."""
     shared = _shared.get(viewer)
     widgets = [] if shared is None else list(shared.widgets)
-    return [widget for widget in widgets if isinstance(widget.parentWidget(), QDockWidget)]
+    return [widget for widget in widgets if isalive(widget) and isinstance(widget.parentWidget(), QDockWidget)]
 
 
 def connect(dock: QWidget, signal: Connectable, slot: Callable[..., object]) -> None:
     """Connect a signal of the viewer or the session, which outlive the dock, until the dock is destroyed."""
     signal.connect(slot)
-    dock.destroyed.connect(lambda: signal.disconnect(slot))
+    connection = _Connection(signal, slot)
+    _connections.add(connection)
+    dock.destroyed.connect(connection.end)
 
 
 class Connectable(Protocol):
@@ -48,6 +51,25 @@ class Connectable(Protocol):
     def connect(self, slot: Callable[..., object], /) -> object: ...
 
     def disconnect(self, slot: Callable[..., object], /) -> object: ...
+
+
+class _Connection:
+    """A slot of a dock, and what it is connected to.
+
+    Python may find a closed dock to be garbage, and clears what only the dock knows before the dock is destroyed: what
+    is called then has to be kept elsewhere, and must not keep the dock.
+    """
+
+    def __init__(self, signal: Connectable, slot: Callable[..., object]) -> None:
+        self._signal = signal
+        self._slot = WeakMethod(slot)
+
+    def end(self) -> None:
+        """Undo it, where the slot is still there."""
+        _connections.discard(self)
+        slot = self._slot()
+        if slot is not None:
+            self._signal.disconnect(slot)
 
 
 class _Shared:
@@ -81,3 +103,4 @@ class _Shared:
 
 
 _shared: WeakKeyDictionary[ViewerModel, _Shared] = WeakKeyDictionary()
+_connections: set[_Connection] = set()
