@@ -19,7 +19,10 @@ from hsimisr.report.page import write_report
 from hsimisr.report.png import Pixels, encode
 from napari_hsimisr.session import PREVIEW, PROVISIONAL, Request, Session
 
-NOTHING = "nothing is refined yet: open the frames of one scene, then press “Refine everything” in the Refine dock"
+NOTHING = (
+    "nothing is refined yet: open the frames of one scene, then press “Refine region” or “Refine everything” in the "
+    "Refine dock"
+)
 REGISTRATION = Path("registration.json")
 BY_HAND = (
     "the run used motions that were set by hand or by a file: save them in the Alignment dock and put that file's name "
@@ -154,7 +157,7 @@ def describe(session: Session) -> str:
     grid, bands = result.estimate.grid, result.estimate.subspace.bands
     bad = int(result.estimate.subspace.bad.sum())
     height, width = grid.shape
-    what = "whole frame" if request.view is None else f"view {grid.view}"
+    what = "whole frame" if request.view is None else f"{request.kind} {grid.view}"
     text = f"The {product_of(result.config)} cube by {result.estimate.method}, {what} ×{grid.scale}: "
     text += f"{bands} bands{f' ({bad} bad)' if bad else ''}, {height} × {width} pixels, "
     return text + f"{4e-6 * bands * height * width:.3g} MB."

@@ -32,7 +32,9 @@ from napari_hsimisr.view import current_view
 
 PREVIEW = "this is a preview, no result: refine again before saving it"
 CORRECTED_MEANWHILE = "the motions were changed meanwhile and stay: refine again to see what they give"
-PROVISIONAL = "this rests on a provisional scene model, estimated around one view: refine everything before saving it"
+PROVISIONAL = (
+    "this rests on a provisional scene model, estimated around one view: refine a region or everything before saving it"
+)
 
 
 class JobRunner(Protocol):
@@ -315,7 +317,7 @@ class Session:
         alignment, state = self.alignment, self.alignment.state
         fixed = alignment.to_use(layers, reference)
         start = None if fixed is not None else (state.motions or None) if from_here else state.next_start
-        given = fixed is not None or start is not None
+        given = fixed is not None or (start is not None and alignment.corrections > 0)
         number, corrections = next(self._numbers), alignment.corrections
         request = Request(number, tuple(layers), cubes, index, config, kind, view, start, corrections, given)
         return request, fixed

@@ -50,12 +50,14 @@ class Spectra(QObject):
         self.library: SpectralLibrary | None = None
         self.entries: frozenset[int] = frozenset()
         self._hovered: World | None = None
-        self._reader, self._under_mouse, self._files = LatestRead(), LatestRead(), LatestRead()
+        self._reader, self._under_mouse = LatestRead(), LatestRead()
+        self._libraries, self._tables = LatestRead(), LatestRead()  # neither takes the place of the other
         self._reader.done.connect(self.told)
         self._reader.failed.connect(self.failed)
         self._under_mouse.done.connect(self._preview)
-        self._files.done.connect(self._take_file)
-        self._files.failed.connect(self.failed)
+        for files in (self._libraries, self._tables):
+            files.done.connect(self._take_file)
+            files.failed.connect(self.failed)
         self._soon = QTimer(self, singleShot=True, interval=REST_MS)
         self._soon.timeout.connect(self._read_under_mouse)
 
@@ -103,7 +105,7 @@ class Spectra(QObject):
 
     def open_library(self, path: Path) -> None:
         """Read a spectral library."""
-        self._files.request(lambda: open_library(path))
+        self._libraries.request(lambda: open_library(path))
 
     def close_library(self) -> None:
         """Compare with no library any more."""
@@ -111,13 +113,13 @@ class Spectra(QObject):
 
     def save_table(self, path: Path, reading: Reading, drawn: list[Drawn], way: Way) -> None:
         """Write what is drawn as CSV."""
-        self._files.request(lambda: write_table(path, reading, drawn, way))
+        self._tables.request(lambda: write_table(path, reading, drawn, way))
 
     def close(self) -> None:
         """Stop reading."""
         self._soon.stop()
         self.choose_region(None)
-        for reader in (self._reader, self._under_mouse, self._files):
+        for reader in (self._reader, self._under_mouse, self._libraries, self._tables):
             reader.close()
 
     def _fwhm(self) -> npt.NDArray[np.float64] | None:

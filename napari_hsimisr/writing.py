@@ -30,20 +30,19 @@ class Writing(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._busy = False
 
     @property
     def busy(self) -> bool:
         """Whether a file is being written."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._busy
 
     def start(self, work: Work) -> None:
         """Begin to write; the one before has to have ended."""
         assert not self.busy
-        self._stop = threading.Event()
+        self._stop, self._busy = threading.Event(), True
         # no daemon: when the application quits, `cancel` has told it to stop, and it tidies up first
-        self._thread = threading.Thread(target=self._carry_out, args=(work, self._stop), name="hsimisr-write")
-        self._thread.start()
+        threading.Thread(target=self._carry_out, args=(work, self._stop), name="hsimisr-write").start()
 
     def cancel(self) -> None:
         """Stop at the next block; what was there before stays as it was."""
@@ -73,4 +72,5 @@ class Writing(QObject):
             traceback.print_exc()
             self.failed.emit(f"{type(error).__name__}: {error}; {BUG}")
         finally:
+            self._busy = False  # before anybody is told that it has ended
             self.ended.emit()

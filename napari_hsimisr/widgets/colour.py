@@ -12,7 +12,7 @@ from napari.layers import Image
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QGridLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
-from hsimisr.composite import PRESETS
+from hsimisr.composite import PRESETS, usable
 from hsimisr.cube import Cube
 from napari_hsimisr.app import connect
 from napari_hsimisr.colour import Colour, Wanted, can_be_coloured
@@ -139,7 +139,7 @@ class ColourBox(QWidget):
         self.together.setEnabled(cube is not None and cube.wavelengths is not None)
         if cube is None:
             return
-        good = cube.good if len(cube.good) else np.arange(cube.bands)
+        good = usable(cube)
         self._bands = good if cube.wavelengths is None else good[np.argsort(cube.wavelengths[good], kind="stable")]
         positions = self._bands.astype(float) if cube.wavelengths is None else cube.wavelengths[self._bands]
         bands = (wanted or self.colour.wanted).of(cube).bands

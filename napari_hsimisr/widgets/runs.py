@@ -97,9 +97,10 @@ class RunList(QWidget):
 
     def _compare(self, way: Way, on: bool) -> None:
         if on:
-            newer, older = self._chosen()
-            self._compared = (older, newer)
-            self.pair.start(older, newer, way)
+            if not self.pair.running:  # else the other way of looking at the same two
+                newer, older = self._chosen()
+                self._compared = (older, newer)
+            self.pair.start(*self._compared, way)
         else:
             self.pair.stop()
         self._show_comparison()
@@ -127,7 +128,7 @@ class RunList(QWidget):
             button.setEnabled(count == 2 or self.pair.running)
 
     def _draw(self) -> None:
-        self._compared: tuple[Run, ...] = ()
+        self._compared: tuple[Run, Run] | tuple[()] = ()
         self.tree = QTreeWidget(rootIsDecorated=False, objectName="runs")
         self.tree.setHeaderLabels(list(HEADERS))
         self.tree.setFixedHeight(HEIGHT)

@@ -86,8 +86,11 @@ class SpectraWidget(PlacedWidget):
     def find_place(self) -> None:
         """Go below the image: napari opens docks on the right, too narrow for a plot."""
         dock, window = self.parentWidget(), self.window()
-        if isinstance(dock, QDockWidget) and isinstance(window, QMainWindow) and not dock.isFloating():
-            window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+        below = Qt.DockWidgetArea.BottomDockWidgetArea
+        if not isinstance(dock, QDockWidget) or not isinstance(window, QMainWindow) or dock.isFloating():
+            return
+        if window.dockWidgetArea(dock) != below:
+            window.addDockWidget(below, dock)
 
     def refresh(self) -> None:
         """Read everything anew, off the GUI thread."""

@@ -69,9 +69,17 @@ class Picture:
     step: int
 
 
+def usable(cube: Cube) -> npt.NDArray[np.intp]:
+    """Usable bands, or all where there are none; those without a wavelength are no choice where others have one."""
+    good = cube.good if len(cube.good) else np.arange(cube.bands)
+    if cube.wavelengths is not None and np.isfinite(cube.wavelengths[good]).any():
+        good = good[np.isfinite(cube.wavelengths[good])]
+    return good
+
+
 def bands_at(cube: Cube, nm: Sequence[float]) -> Choice:
     """The usable bands nearest to three wavelengths; without wavelengths, bands spread evenly over the cube."""
-    good = _usable(cube)
+    good = usable(cube)
     if cube.wavelengths is None:
         count = len(good)
         spread = [int(good[(2 * third + 1) * count // 6]) for third in (2, 1, 0)]
@@ -87,7 +95,7 @@ def bands_at(cube: Cube, nm: Sequence[float]) -> Choice:
 
 def bands_numbered(cube: Cube, numbers: Sequence[int]) -> Choice:
     """The usable bands nearest to three band numbers."""
-    good = _usable(cube)
+    good = usable(cube)
     return Choice(_triple([int(good[np.argmin(np.abs(good - number))]) for number in numbers]))
 
 
@@ -133,14 +141,6 @@ def render(cube: Cube, bands: Triple, limits: Limits, stopped: Callable[[], bool
         part[..., 3] = np.where(known, 255, 0)
         row += len(wanted)
     return Picture(image, step)
-
-
-def _usable(cube: Cube) -> npt.NDArray[np.intp]:
-    """Usable bands, or all where there are none; those without a wavelength are no choice where others have one."""
-    good = cube.good if len(cube.good) else np.arange(cube.bands)
-    if cube.wavelengths is not None and np.isfinite(cube.wavelengths[good]).any():
-        good = good[np.isfinite(cube.wavelengths[good])]
-    return good
 
 
 def _triple(bands: Sequence[int]) -> Triple:

@@ -116,6 +116,17 @@ def test_bands_that_are_bad_cannot_be_chosen_and_what_is_missing_is_said(box: Co
     assert "No usable band near 640 nm: 600 nm is shown." in box.note.text()
 
 
+def test_bands_without_a_wavelength_among_others_cannot_be_chosen(box: ColourBox) -> None:
+    data, attributes, _ = frame_layer(scene(wavelengths=np.where(NM == 2200, np.nan, NM), name="a gap"))
+    box.choose(box._session.viewer.add_image(data, **attributes))
+    box.shown.click()
+    picture(box)
+    assert box.sliders[0].maximum() == 7
+    QTest.keyClick(box.sliders[0], Qt.Key.Key_End)
+    picture(box)
+    assert box.colour.wanted.nm[0] == 1650
+
+
 def test_a_cube_without_wavelengths_is_shown_by_band_number_and_that_is_said(box: ColourBox) -> None:
     data, attributes, _ = frame_layer(scene(name="numbers"))
     box.choose(box._session.viewer.add_image(data, **attributes))

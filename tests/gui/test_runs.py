@@ -223,6 +223,7 @@ def test_blinking_shows_the_two_by_turns_and_ends_with_a_click(demo: Demo, two_r
     wait_until(lambda: seen.add(b.opacity) or len(seen) == 2)  # type: ignore[func-returns-value]
     assert seen == {0.0, 1.0}
     assert not refined.visible
+    select_runs(demo, 0)  # the comparison goes on whatever is selected meanwhile
     QTest.mouseClick(runs.curtain_button, LEFT)  # from one to the other
     wait_until(lambda: drawn(demo, DIVIDER) is not None)
     assert runs.curtain_button.isChecked()

@@ -69,6 +69,8 @@ def test_specs(image, tmp_path):
 def test_a_folder_stands_for_its_cubes_in_natural_order(image, tmp_path):
     write_frames(tmp_path, image, ["frame-10.hdr", "frame-9.hdr", "frame-1.tif"])
     write_cube(tmp_path / "frame-9.hdr", Cube.from_array(image), Cube.from_array(image))  # and frame-9_std
+    write_cube(tmp_path / "frame-1-refined.nc", Cube.from_array(image))
+    (tmp_path / "frame-1-refined.nc.json").write_text("{}")  # its sidecar says that it is no frame
     np.savez(tmp_path / "registration.npz", field_1=np.ones((2, 6, 7)))
     (tmp_path / "registration.json").write_text("{}")
     (tmp_path / "notes.txt").write_text("sunny")

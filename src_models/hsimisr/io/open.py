@@ -184,9 +184,14 @@ def _read_container(path: Path, suffix: str, variable: str | None) -> Stored:
 
 
 def _accompanies(path: Path) -> bool:
-    """Whether a file only goes with another: error bars of a cube, or the motion fields of a registration."""
+    """Whether a file is no frame among others: a refined cube, its error bars, or motion fields of a registration.
+
+    A refined cube has its sidecar beside it.
+    """
     cube = path.with_name(path.name.replace("_std.", "."))
-    return (cube != path and cube.exists()) or (path.suffix == ".npz" and path.with_suffix(".json").exists())
+    if (cube != path and cube.exists()) or path.with_name(f"{path.name}.json").exists():
+        return True
+    return path.suffix == ".npz" and path.with_suffix(".json").exists()
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -26,6 +26,7 @@ from hsimisr.report.png import as_url
 from hsimisr.report.verdicts import verdict_rows
 
 FRAME_HEADS = ("frame", "down (px)", "right (px)", "gain", "misfit", "angle / noise", "part")
+MOTIONS = "The motions are those in {}, used as they are: the command needs that file."
 STYLE = """
 body { font: 14px/1.4 system-ui, sans-serif; color: #222; max-width: 62rem; margin: 1.5rem auto; padding: 0 1rem; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.05rem; margin: 1.2rem 0 .4rem; }
@@ -112,7 +113,8 @@ def _command(
         registration=registration,
         seed=provenance["seed"],
     )
-    return f"<p><code>{escape(as_line(words))}</code></p>\n"
+    note = "" if registration is None else f"<p>{escape(MOTIONS.format(registration))}</p>\n"
+    return f"<p><code>{escape(as_line(words))}</code></p>\n{note}"
 
 
 def _section(title: str, content: str) -> str:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hsimisr.composite import TRUE_COLOUR
 from hsimisr.cube import Cube
 from hsimisr.physics.types import Estimate, Float32
 from hsimisr.report.png import Pixels
 
-RGB_NM = (650.0, 550.0, 460.0)
 NEAR_NM = 40.0
 """How far from those a band may lie to stand for red, green or blue."""
 STRETCH = (2, 98)
@@ -61,7 +61,7 @@ def bands_to_show(cube: Cube, estimate: Estimate) -> tuple[npt.NDArray[np.intp],
     if len(good) < 3:
         return good[:1], _name(cube, int(good[0]))
     if cube.wavelengths is not None:
-        distance = np.abs(cube.wavelengths[good][None] - np.array(RGB_NM)[:, None])
+        distance = np.abs(cube.wavelengths[good][None] - np.array(TRUE_COLOUR.nm)[:, None])
         nearest = good[distance.argmin(1)]
         if distance.min(1).max() <= NEAR_NM and len(set(nearest.tolist())) == 3:
             return nearest, "natural colours, " + ", ".join(_name(cube, int(band)) for band in nearest)
