@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -130,6 +131,14 @@ def test_layers_that_are_deleted_during_a_job_do_no_harm(demo: Demo, which: str)
     assert_usable(demo)
 
 
+def test_a_deleted_frame_takes_no_part_in_the_next_run(demo: Demo) -> None:
+    demo.refine_everything()
+    demo.viewer.layers.remove("frames#2")
+    result = demo.refine_everything()
+    assert len(result.scene.registration.frames) == 7
+    assert "frames#2" not in {layer.name for layer in demo.refine.session.motions}
+
+
 def test_a_killed_engine_is_told_and_replaced(demo: Demo) -> None:
     session = demo.refine.session
     begin_endless(demo)
@@ -142,6 +151,37 @@ def test_a_killed_engine_is_told_and_replaced(demo: Demo) -> None:
     assert "A fresh engine has started" in said
     assert_usable(demo)
     assert session._engine.pid != pid
+
+
+def test_an_engine_that_dies_while_nothing_runs_is_not_missed(demo: Demo) -> None:
+    wait_until(lambda: demo.refine.session._engine.pid is not None)
+    demo.refine_everything()
+    pid = demo.refine.session._engine.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: demo.refine.session._engine.pid not in (None, pid))
+    assert_usable(demo)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits another process's memory")
+def test_a_job_that_runs_out_of_memory_says_so(demo: Demo) -> None:
+    session = demo.refine.session
+    demo.refine_everything()
+    pid = session._engine.pid
+    assert pid is not None
+    in_use = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+    _, hard = resource.prlimit(pid, resource.RLIMIT_AS)
+    resource.prlimit(pid, resource.RLIMIT_AS, (in_use + 2**20, hard))
+    demo.refine.basic.rows["scale"].value = 8
+    demo.refine.run_whole_button.click()
+    wait_until(lambda: not session.busy)
+    said = demo.refine.status.text()
+    assert "memory" in said
+    assert "smaller" in said
+    assert session.result is not None  # the picture before stays
+    if session._engine.pid == pid:
+        resource.prlimit(pid, resource.RLIMIT_AS, (hard, hard))
+    assert_usable(demo)
 
 
 def test_more_than_fits_into_memory_is_asked_about_before_it_starts(demo: Demo) -> None:
@@ -217,3 +257,14 @@ def test_an_array_that_fails_while_it_is_read_ends_the_job_alone(qapp) -> None:
     assert_usable(demo)
     demo.viewer.close()
     qapp.processEvents()
+
+
+def test_a_setting_that_cannot_work_fails_its_run_alone(demo: Demo) -> None:
+    refine = demo.refine.methods.rows["refine"]
+    refine.method.value = "refiner"
+    refine.knobs["weights"].value = "no-such-file.safetensors"
+    demo.refine.run_view_button.click()
+    wait_until(lambda: not demo.refine.session.busy)
+    assert "no-such-file.safetensors" in demo.refine.status.text()
+    refine.method.value = "none"
+    assert_usable(demo)
