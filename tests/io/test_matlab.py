@@ -111,6 +111,18 @@ def test_complex_and_text_are_refused(tmp_path):
         open_cube(f"{tmp_path / 'names.mat'}:cells")
 
 
+@pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
+def test_a_file_with_a_damaged_byte_is_refused_by_name(image_yxb, tmp_path, place):
+    """MATLAB compresses by default, and a stream that is damaged does not decompress."""
+    path = tmp_path / "scene.mat"
+    savemat(path, {"cube": image_yxb}, do_compression=True)
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 0xFF
+    path.write_bytes(bytes(content))
+    with pytest.raises(ReadError, match=r"scene\.mat: cannot be read as a MATLAB file"):
+        open_cube(path)
+
+
 def test_a_file_cut_off_is_refused(image_yxb, tmp_path, version):
     path = tmp_path / "scene.mat"
     save(path, {"scene": np.random.default_rng(0).random((30, 30, 5))}, version)
